@@ -1,0 +1,65 @@
+package house
+
+// room is one line of the plan: what a room may import of ours, and what it is for.
+// ARCHITECTURE.md shows the same table; TestArchitectureShowsThePlan compares them.
+type roomPlan struct {
+	room    string
+	imports []string
+	purpose string
+}
+
+// plan is the import plan of the house (DESIGN: the main way flows left to right; nothing on the
+// left imports anything on its right). "app/*" is every folder below app without a line of its own.
+var plan = []roomPlan{
+	{"capture", nil, "where packets come from: the frame and the source every kind of capture offers"},
+	{"capture/*", []string{"capture"}, "one source a folder: recorded files, AF_PACKET"},
+	{"decode", nil, "bytes to layers in one reused Packet"},
+	{"defrag", []string{"decode"}, "fragments to whole datagrams"},
+	{"flow", []string{"decode"}, "keys, table, states, timeouts"},
+	{"stream", []string{"decode", "flow"}, "TCP bytes in order by the target's policy; gaps told"},
+	{"app/contract", nil, "the plain structs between driver, protocols and rules"},
+	{"app/ntlmssp", nil, "NTLMSSP messages, carried by several protocols"},
+	{"app/*", []string{"app/contract", "app/ntlmssp", "jsonline"}, "one protocol a folder: parser, transactions, buffers, record"},
+	{"app/dcerpc", []string{"app/contract", "app/ntlmssp", "jsonline"}, "DCERPC over TCP and UDP, and as the cargo of SMB pipes"},
+	{"app/smb", []string{"app/contract", "app/ntlmssp", "app/dcerpc", "jsonline"}, "SMB 1 to 3; carries DCERPC in its pipes"},
+	{"app/apptest", []string{"app", "app/contract"}, "the contract every protocol is held to; tests only"},
+	{"app", []string{"decode", "flow", "stream", "app/contract", "app/*", "app/smb", "app/dcerpc", "app/ntlmssp"}, "table of protocols, identification, driver, limits"},
+	{"rule", nil, "the rule language: text to checked tree"},
+	{"detect/literal", nil, "searching many literals at once"},
+	{"detect/regex", nil, "regular expressions over bytes, with a step budget"},
+	{"hoststate", nil, "what is remembered across flows: thresholds, bits"},
+	{"detect", []string{"decode", "flow", "stream", "app", "app/contract", "rule", "hoststate", "detect/literal", "detect/regex"}, "rules to groups, prefilter, evaluation"},
+	{"behaviour", []string{"decode", "flow", "stream", "app", "app/contract", "hoststate"}, "own detectors, one file each"},
+	{"attack", nil, "accounts, classes, incidents, decisions"},
+	{"evidence/durable", nil, "the only code that syncs files"},
+	{"evidence", []string{"attack", "evidence/durable"}, "segments, leaves, totals, tree, checkpoints, verification"},
+	{"jsonline", nil, "appends JSON to a reused buffer"},
+	{"eve", []string{"decode", "flow", "stream", "app", "app/contract", "detect", "rule", "behaviour", "attack", "jsonline"}, "records for other tools, one event type a file"},
+	{"console", []string{"attack", "evidence", "console/*"}, "HTTP API, login, embedded page"},
+	{"console/*", []string{"attack", "evidence"}, "parts of the console: index, page"},
+	{"config", nil, "two file formats to one checked struct"},
+	{"rules", nil, "the shield's own rules, embedded"},
+	{"samples", nil, "small captures of our own, embedded"},
+	{"shield", []string{"capture", "capture/*", "decode", "defrag", "flow", "stream", "app", "app/contract", "rule", "detect", "hoststate", "behaviour", "attack", "evidence", "evidence/durable", "eve", "jsonline", "console", "config", "rules", "samples"}, "wires the rooms into an engine: workers, clock, merge point, ledger"},
+	{"cases", []string{"shield", "config", "capture", "capture/*", "decode", "rules"}, "the runner of case files; tests only"},
+	{"cmd/*", []string{"shield", "config", "rule", "attack", "evidence", "console", "capture", "capture/*", "detect", "app", "rules", "samples"}, "flags, messages, exit codes"},
+	{"house", nil, "tests about the house itself"},
+}
+
+// forbidden lists third-party and standard imports that a room must do without, and why.
+var forbidden = []struct {
+	rooms   []string
+	imports []string
+	why     string
+}{
+	{
+		[]string{"decode", "defrag", "flow", "stream", "app/*", "app/smb", "detect", "detect/literal", "hoststate", "jsonline"},
+		[]string{"encoding/json", "regexp", "log", "log/slog", "reflect"},
+		"the packet's way allocates nothing and logs nothing; count it, or pass the value to shield",
+	},
+	{
+		[]string{"decode", "defrag", "flow", "stream", "jsonline", "detect/literal"},
+		[]string{"os", "net", "net/http"},
+		"rooms on the packet's way see bytes only; open files and sockets in capture, evidence or console",
+	},
+}
