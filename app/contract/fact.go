@@ -15,33 +15,35 @@ type FactKind uint8
 
 // Kinds of facts.
 const (
-	FactNone        FactKind = iota
-	LoginFailed              // Name user if known, Code the protocol's status; one per failed attempt
-	LoginSucceeded           // Name user
-	LoginAttempt             // an attempt whose result is not visible (SSH: one per connection that ends before a session)
-	DNSQuery                 // Name query name lower case, Code type, Size length of the name, Dir
-	DNSAnswer                // Name query name, Code rcode, Size bytes of answer data, Text first address or data
-	HTTPRequest              // Name host, Text URI (first 256 bytes), Code 0
-	HTTPResponse             // Code status, Size body bytes, Name host, Text URI
-	HTTPAgent                // Name user agent
-	TLSHello                 // Name SNI, Text JA3 hash
-	TLSServerHello           // Text JA3S
-	TLSCertificate           // Name subject CN, Text issuer CN, Code 1 if self-signed
-	Heartbleed               // Size bytes claimed; Code 1 answered
-	RPCBind                  // Name interface UUID, Text pipe or port
-	RPCCall                  // Name interface UUID lower case, Code opnum, Size stub bytes, Text pipe
-	SMBTree                  // Name share
-	SMBFile                  // Name path, Code 0 open, 1 create, 2 write, 3 read, 4 delete
-	SMBCommand               // Code command, Text dialect
-	KerberosRequest          // Code message type, Name client principal, Text comma-joined etypes
-	KerberosError            // Code error code, Name client principal
-	LDAPRequest              // Code operation, Name base or DN, Text filter or attributes
-	MailSent                 // Name from, Text to, Code recipients
-	SSHVersion               // Name software, Dir
-	DHCPOffer                // Name server id, Text router/dns offered, Code message type
-	SNMPReply                // Size
-	NTPMonlist               // Size
-	ProtocolError            // Code event index, Name event
-	FTPCommand               // Name command, Text argument
-	Command                  // any other protocol's command word: Name, Text
+	FactNone               FactKind = iota
+	LoginFailed                     // Name user if known, Code the protocol's status; one per failed attempt
+	LoginSucceeded                  // Name user
+	LoginAttempt                    // an attempt whose result is not visible (SSH: one per connection that ends before a session)
+	DNSQuery                        // Name query name lower case, Code type, Size length of the name, Dir
+	DNSAnswer                       // Name query name, Code rcode, Size bytes of answer data, Text first address or data
+	HTTPRequest                     // Name host, Text URI (first 256 bytes), Code 0
+	HTTPResponse                    // Code status, Size body bytes, Name host, Text URI
+	HTTPAgent                       // Name user agent
+	TLSHello                        // Name SNI, Text JA3 hash
+	TLSServerHello                  // Text JA3S
+	TLSCertificate                  // Name subject CN, Text issuer CN, Code 1 if self-signed
+	Heartbleed                      // Size bytes claimed; Code 1 answered
+	RPCBind                         // Name interface UUID, Text pipe or port
+	RPCCall                         // Name interface UUID lower case, Code opnum, Size stub bytes, Text pipe
+	SMBTree                         // Name share
+	SMBFile                         // Name path, Code 0 open, 1 create, 2 write, 3 read, 4 delete
+	SMBCommand                      // Code command, Text dialect
+	KerberosRequest                 // Code message type, Name client principal, Text comma-joined etypes
+	KerberosError                   // Code error code, Name client principal
+	LDAPRequest                     // Code operation, Name base or DN, Text filter or attributes
+	MailSent                        // Name from, Text to, Code recipients
+	SSHVersion                      // Name software, Dir
+	DHCPOffer                       // Name server id, Text router/dns offered, Code message type
+	SNMPReply                       // Size
+	NTPMonlist                      // Size
+	ProtocolError                   // Code event index, Name event
+	FTPCommand                      // Name command, Text argument
+	Command                         // any other protocol's command word: Name, Text
+	NetlogonZeroCredential          // Name interface, Code opnum, Text pipe: an all-zero challenge or credential in the clear
+	SMBAnomaly                      // Name one of smb's own event names (trans2_session_setup, ...), Code and Size as smb's event table says
 )
