@@ -148,7 +148,8 @@ type Body struct {
 	Seen   uint64 // inspected up to here; detect's
 }
 
-// Keyword is one word that rules may use on the protocol, as data.
+// Keyword is one word that rules may use on the protocol, as data. A word whose buffer differs by direction
+// (dcerpc.stub_data) stands twice under one name, once per direction: Buffer has no direction of its own.
 type Keyword struct {
 	Name      string   // "http.uri"
 	Aliases   []string // "http_uri" as content modifier, "file_data"
@@ -177,6 +178,12 @@ const (
 	KindFlag               // present or not, yes/no
 	KindCustom             // argument checked by Match of the protocol (CustomTx)
 )
+
+// EndianTx is implemented by transactions whose buffers hold integers in an order that the sender chose (byte_test dce).
+type EndianTx interface {
+	// BigEndian says whether the integers in buffer keyword kw are big endian.
+	BigEndian(kw int) bool
+}
 
 // CustomTx is implemented by transactions whose protocol has KindCustom keywords.
 type CustomTx interface {
