@@ -35,6 +35,10 @@ type Result struct {
 	Upgrade  string  // not "": the rest of the conversation is this protocol (STARTTLS, CONNECT, upgrade); both directions from here on
 }
 
+// UpgradeProbe is a Result.Upgrade of a conversation whose next protocol must be found out from its bytes (CONNECT).
+// A name that is no protocol of the table ends inspection instead.
+const UpgradeProbe = "?"
+
 // Stop says why a parser gave up or has finished.
 type Stop uint8
 
@@ -54,6 +58,12 @@ type Expect struct {
 	Protocol string
 	Command  string    // FTP: RETR name, STOR name
 	Dir      Direction // who will open it
+}
+
+// Expected is implemented by parsers that want to know what announced their flow (ftp-data: the command and file name).
+// Announce is called once, before the first Feed; the parser keeps no pointer to e.
+type Expected interface {
+	Announce(e *Expect)
 }
 
 // Verdict of a Probe on first bytes.
@@ -146,6 +156,51 @@ type Body struct {
 	Total  uint64 // bytes so far
 	Done   bool   // complete (or given up)
 	Seen   uint64 // inspected up to here; detect's
+}
+
+// Append adds data to the window and, when the window grows beyond twice keep, slides it so that keep bytes
+// stay (the bytes not yet inspected first, if there are no more than keep of them). keep <= 0 keeps nothing
+// but the count. The data is copied.
+func (b *Body) Append(data []byte, keep int) {
+	b.Total += uint64(len(data))
+	if keep <= 0 {
+		b.Data, b.Offset = b.Data[:0], b.Total
+		return
+	}
+	if len(data) > keep {
+		data = data[len(data)-keep:]
+		b.Data = append(b.Data[:0], data...)
+		b.Offset = b.Total - uint64(len(data))
+		return
+	}
+	if len(b.Data)+len(data) > 2*keep {
+		cut := len(b.Data) + len(data) - keep
+		b.Data = b.Data[:copy(b.Data, b.Data[cut:])]
+		b.Offset += uint64(cut)
+	}
+	b.Data = append(b.Data, data...)
+}
+
+// Clear empties the body for reuse; the window's memory is kept.
+func (b *Body) Clear() { *b = Body{Data: b.Data[:0]} }
+
+// Clear empties the engine's part for reuse; the slices' memory is kept, files are dropped.
+func (s *TxState) Clear() {
+	clear(s.Facts)
+	clear(s.Files)
+	*s = TxState{Events: s.Events[:0], Facts: s.Facts[:0], Files: s.Files[:0]}
+}
+
+// AddEvent notes an event once per transaction; at most 32, so that hostile input cannot grow the list.
+func (s *TxState) AddEvent(index uint8) {
+	for _, e := range s.Events {
+		if e == index {
+			return
+		}
+	}
+	if len(s.Events) < 32 {
+		s.Events = append(s.Events, index)
+	}
 }
 
 // Keyword is one word that rules may use on the protocol, as data. A word whose buffer differs by direction

@@ -1,0 +1,24 @@
+// Package app finds out which protocol a flow speaks and drives its parser.
+//
+// In: flows with in-order bytes (TCP, from stream's cursors) or datagrams (UDP). Out: a
+// Conversation with live transactions that detect, eve and the own detectors read; the
+// flow's AppProto fields; a vocabulary of keywords for rule. Called by each worker with
+// its own Driver; nothing is shared. It never judges what was said, never blocks, and a
+// parser that panics costs one flow its parser, not the worker.
+package app
+
+import (
+	"github.com/dejpha/dejpha/app/contract"
+)
+
+// Protocols is the table of all protocols, in order of probing. A new protocol is one line here.
+func Protocols() []contract.Protocol {
+	return []contract.Protocol{}
+}
+
+// Numbers in flow.AppProto that are not an index into the table.
+const (
+	Unknown uint16 = 0 // nothing known yet
+	Failed  uint16 = 1 // identification gave up
+	first   uint16 = 2 // the table's first line
+)
