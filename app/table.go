@@ -9,11 +9,16 @@ package app
 
 import (
 	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/app/dcerpc"
+	"github.com/dejpha/dejpha/app/smb"
 )
 
 // Protocols is the table of all protocols, in order of probing. A new protocol is one line here.
 func Protocols() []contract.Protocol {
-	return []contract.Protocol{}
+	return []contract.Protocol{
+		smb.Protocol(),
+		dcerpc.Protocol(),
+	}
 }
 
 // Numbers in flow.AppProto that are not an index into the table.

@@ -73,13 +73,13 @@ func checkTable(t *testing.T, p *contract.Protocol) {
 	if p.Name == "" || p.New == nil || p.Transport == 0 {
 		t.Fatalf("protocol %q: Name, New and Transport are needed", p.Name)
 	}
-	seen := map[string]bool{}
+	seen := map[string]contract.DirSet{}
 	for _, k := range p.Keywords {
 		for _, name := range append([]string{k.Name}, k.Aliases...) {
-			if seen[name] {
-				t.Errorf("keyword %q appears twice", name)
+			if seen[name]&k.Dirs != 0 {
+				t.Errorf("keyword %q appears twice in one direction", name)
 			}
-			seen[name] = true
+			seen[name] |= k.Dirs
 		}
 		for dir := range 2 {
 			if n := len(p.Steps[dir]); n > 0 && int(k.Step[dir]) >= n {
