@@ -53,7 +53,11 @@ func (t *tx) loggedIn() {
 	if t.status == statusMoreProcessing && !t.dos {
 		return
 	}
-	t.fact(contract.Fact{Kind: contract.LoginFailed, Dir: contract.ToClient, Name: string(t.user), Code: t.status, Text: string(t.domain)})
+	text := string(t.domain)
+	if t.anonymous {
+		text = "anonymous"
+	}
+	t.fact(contract.Fact{Kind: contract.LoginFailed, Dir: contract.ToClient, Name: string(t.user), Code: t.status, Text: text})
 }
 
 // krb5OID and the token id in front of an AP-REQ, RFC 4121 4.1.

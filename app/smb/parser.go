@@ -29,6 +29,7 @@ type half struct {
 
 type readReq struct {
 	v1     bool
+	write  bool // a write to a file, kept for its answer's status
 	mid    uint64
 	fid    fid
 	offset uint64
@@ -54,7 +55,7 @@ type parser struct {
 	negotiated             bool
 	trans2, ntTrans, trans uint64 // bit per multiplex id modulo 64 of transactions that may be continued
 	fileID                 uint32
-	closing                []fid
+	alone                  uint64 // bits of events that were set without a transaction
 }
 
 func newParser(limits contract.Limits) contract.Parser {
@@ -319,7 +320,7 @@ func (p *parser) Reset() {
 	}
 	clear(p.trees)
 	clear(p.files)
-	*p = parser{limits: p.limits, txs: p.txs[:0], live: p.live[:0], free: p.free, trees: p.trees, files: p.files, reads: p.reads[:0], words: p.words[:0], ntlm: p.ntlm, closing: p.closing[:0]}
+	*p = parser{limits: p.limits, txs: p.txs[:0], live: p.live[:0], free: p.free, trees: p.trees, files: p.files, reads: p.reads[:0], words: p.words[:0], ntlm: p.ntlm}
 	p.ntlm.Reset()
 }
 
@@ -364,13 +365,21 @@ func (p *parser) open() *tx {
 	return t
 }
 
-// event sets e on t; without a transaction, on one opened for it.
+// noCommand is the command of a transaction that only carries an event.
+const noCommand = 0xffff
+
+// event sets e on t; without a transaction, on one opened for it, once per event and connection: garbage
+// must not make a record a message.
 func (p *parser) event(t *tx, e uint8) *tx {
 	if t == nil {
+		if p.alone&(1<<e) != 0 {
+			return nil
+		}
+		p.alone |= 1 << e
 		if t = p.open(); t == nil {
 			return nil
 		}
-		t.req, t.res = true, true
+		t.cmd, t.req, t.res = noCommand, true, true
 	}
 	if len(t.Events) < 16 && bytes.IndexByte(t.Events, e) < 0 {
 		t.Events = append(t.Events, e)

@@ -165,7 +165,7 @@ func (p *parser) streamable1(dir contract.Direction, m []byte) bool {
 
 func fid1(n uint16) fid { return fid{low: uint64(n), v1: true} }
 
-// transfer1 says whether a command makes no transaction of its own (Suricata counts alike).
+// quiet1 says whether a command makes no transaction of its own (Suricata counts alike).
 func quiet1(cmd uint16) bool {
 	switch cmd {
 	case c1ReadAndX, c1WriteAndX, c1Trans, c1Trans2, c1Read, c1Write:
@@ -329,6 +329,9 @@ func (p *parser) response1(h *head, c *body1) {
 		if ok && len(c.words) >= 24 && (h.status == statusSuccess || h.status == statusBufferOverflow) {
 			p.data(h, contract.ToClient, r.fid, r.offset, c.m, int(c.u16(12)), int(c.u16(10))|int(c.u16(14))<<16)
 		}
+		return
+	case c1WriteAndX:
+		p.written(h)
 		return
 	case c1Trans, c1Trans2, c1NTTrans:
 		p.transactionAnswer1(h, c)

@@ -108,7 +108,7 @@ func (p *parser) isPipe(h *head, id fid, data []byte) bool {
 // readOf returns the read request that a response answers, and forgets it if take is set.
 func (p *parser) readOf(v1 bool, mid uint64, take bool) (readReq, bool) {
 	for i, r := range p.reads {
-		if r.mid == mid && r.v1 == v1 {
+		if r.mid == mid && r.v1 == v1 && !r.write {
 			if take {
 				p.reads = append(p.reads[:i], p.reads[i+1:]...)
 			}
@@ -116,6 +116,24 @@ func (p *parser) readOf(v1 bool, mid uint64, take bool) (readReq, bool) {
 		}
 	}
 	return readReq{}, false
+}
+
+// written notes the status of the answer to a write.
+func (p *parser) written(h *head) {
+	for i, r := range p.reads {
+		if !r.write || r.mid != h.mid || r.v1 != h.v1 {
+			continue
+		}
+		p.reads = append(p.reads[:i], p.reads[i+1:]...)
+		f := p.files[r.fid]
+		if f == nil {
+			return
+		}
+		if t := f.transfer[contract.ToServer]; t != nil && (!t.hasStatus || h.status != statusSuccess) {
+			t.status, t.dos, t.hasStatus = h.status, h.dos, true
+		}
+		return
+	}
 }
 
 func (p *parser) wantRead(r readReq) {
@@ -264,6 +282,9 @@ func (p *parser) data(h *head, dir contract.Direction, id fid, offset uint64, m 
 		p.rpc(h, f, dir, data)
 		return
 	}
+	if dir == contract.ToServer {
+		p.wantRead(readReq{v1: h.v1, write: true, mid: h.mid, fid: id})
+	}
 	if length > 0 {
 		p.piece(h, f, dir, offset, length, data)
 	}
@@ -338,6 +359,9 @@ func (p *parser) response2(h *head, m []byte) {
 	switch h.cmd {
 	case c2Read:
 		p.read2(h, m, b)
+		return
+	case c2Write:
+		p.written(h)
 		return
 	case c2Ioctl:
 		if r, ok := p.readOf(false, h.mid, true); ok && (h.status == statusSuccess || h.status == statusBufferOverflow) && len(b) >= 48 {
