@@ -1,0 +1,338 @@
+package detect
+
+import (
+	"bytes"
+	"encoding/base64"
+
+	"github.com/dejpha/dejpha/detect/regex"
+)
+
+// inspectLimit bounds the search for relative matches on one buffer; Suricata's inspection-recursion-limit.
+const inspectLimit = 3000
+
+// eval is the state of one rule's evaluation. It belongs to a Worker and is reused.
+type eval struct {
+	vars    []uint64
+	machine regex.Machine
+	decoded []byte // of base64_decode
+	buf     []byte
+	left    int  // inspections left
+	stop    bool // no other position can help
+	dceBig  bool // byte order of a DCE buffer
+	over    bool // an expression's budget was spent
+	caught  []captured
+	start   uint64 // offset of buf in the whole, for growing buffers
+	final   bool   // no more will come
+}
+
+// captured is a group to be kept if the rule matches.
+type captured struct {
+	scope, name string
+	value       []byte
+}
+
+// run says whether the chain holds on buf.
+func (e *eval) run(c *chain, buf []byte) bool {
+	if len(c.steps) == 0 {
+		return true
+	}
+	e.buf, e.left, e.stop = buf, inspectLimit, false
+	return e.next(c.steps, 0)
+}
+
+// next runs the steps with the position where the last match ended.
+func (e *eval) next(steps []step, pos int) bool {
+	for i := range steps {
+		s := &steps[i]
+		if e.left--; e.left < 0 {
+			e.stop = true
+			return false
+		}
+		switch s.kind {
+		case stContent:
+			return e.content(s, steps[i+1:], pos)
+		case stPCRE:
+			return e.pcre(s, steps[i+1:], pos)
+		case stByteJump:
+			p, ok := e.byteJump(s.jump, pos)
+			if !ok {
+				return false
+			}
+			pos = p
+		default:
+			if !e.simple(s, pos) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// simple runs the steps that leave the position as it is.
+func (e *eval) simple(s *step, pos int) bool {
+	switch s.kind {
+	case stByteTest:
+		return e.byteTest(s.test, pos)
+	case stByteExtract:
+		return e.byteExtract(s.extract, pos)
+	case stByteMath:
+		return e.byteMath(s.math, pos)
+	case stIsDataAt:
+		at := boundOf(s.data.At).get(e.vars)
+		var ok bool
+		if s.relative {
+			ok = int64(pos)+at <= int64(len(e.buf))
+		} else {
+			ok = at < int64(len(e.buf))
+		}
+		return ok != s.negated
+	case stSize:
+		a := s.size.A
+		if s.size.AVar > 0 && s.size.AVar <= len(e.vars) {
+			a = e.vars[s.size.AVar-1]
+		}
+		return compare(s.size.Op, uint64(len(e.buf)), a, s.size.B)
+	case stBase64:
+		return e.base64(s, pos)
+	}
+	return s.kind == stAbsent && len(e.buf) == 0
+}
+
+// window is where a content may lie: from lo to hi in the buffer.
+func (e *eval) window(s *step, pos int) (lo, hi int64) {
+	n := int64(len(e.buf))
+	lo, hi = 0, n
+	if s.relative {
+		lo = int64(pos)
+		d := int64(0)
+		if s.hasDistance {
+			d = s.distance.get(e.vars)
+			lo = max(lo+d, 0)
+		}
+		if s.hasWithin {
+			hi = min(int64(pos)+d+s.within.get(e.vars), n)
+		}
+		if s.hasDepth {
+			hi = min(hi, int64(pos)+s.depth.get(e.vars))
+		}
+		if s.hasOffset {
+			lo = max(lo, s.offset.get(e.vars))
+		}
+		return lo, hi
+	}
+	if s.hasOffset {
+		lo = s.offset.get(e.vars)
+	}
+	if s.hasDepth {
+		hi = s.depth.get(e.vars)
+		if s.depth.ref > 0 || s.hasOffset && s.offset.ref > 0 {
+			hi += lo
+		}
+	}
+	// The buffer may be the later part of a growing whole.
+	if e.start > 0 && (s.hasOffset || s.hasDepth) {
+		lo = max(lo-int64(e.start), 0)
+		if s.hasDepth {
+			hi = max(hi-int64(e.start), 0)
+		}
+	}
+	return lo, min(hi, n)
+}
+
+func (e *eval) content(s *step, rest []step, pos int) bool {
+	lo, hi := e.window(s, pos)
+	for {
+		at := -1
+		if lo <= hi && hi > 0 {
+			at = s.find(e.buf[lo:hi], int64(len(e.buf)) == hi)
+		}
+		if s.negated {
+			if at >= 0 {
+				if !s.relative {
+					e.stop = true
+				}
+				return false
+			}
+			return e.next(rest, pos)
+		}
+		if at < 0 {
+			return false
+		}
+		end := int(lo) + at + len(s.lit)
+		if e.next(rest, end) {
+			return true
+		}
+		if !s.relNext || e.stop {
+			return false
+		}
+		lo += int64(at) + 1
+		if e.left--; e.left < 0 {
+			e.stop = true
+			return false
+		}
+	}
+}
+
+// find returns the first place of the literal in t, -1 if none.
+func (s *step) find(t []byte, atEnd bool) int {
+	n := len(s.lit)
+	if len(t) < n {
+		return -1
+	}
+	if s.endsWith {
+		if !atEnd {
+			return -1
+		}
+		if s.equal(t[len(t)-n:]) {
+			return len(t) - n
+		}
+		return -1
+	}
+	if !s.nocase {
+		return bytes.Index(t, s.lit)
+	}
+	return indexFold(t, s.lit)
+}
+
+func (s *step) equal(t []byte) bool {
+	if !s.nocase {
+		return bytes.Equal(t, s.lit)
+	}
+	return equalFold(t, s.lit)
+}
+
+// equalFold compares with lit, which is in upper case and as long.
+func equalFold(t, lit []byte) bool {
+	for i, c := range lit {
+		if upper(t[i]) != c {
+			return false
+		}
+	}
+	return true
+}
+
+// indexFold finds lit, which is in upper case, whatever the text's case.
+func indexFold(t, lit []byte) int {
+	if len(lit) == 0 {
+		return 0
+	}
+	c := lit[0]
+	low := c
+	if c >= 'A' && c <= 'Z' {
+		low = c + 32
+	}
+	last := len(t) - len(lit)
+	for i := 0; i <= last; i++ {
+		if (t[i] == c || t[i] == low) && equalFold(t[i:i+len(lit)], lit) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (e *eval) pcre(s *step, rest []step, pos int) bool {
+	base := 0
+	if s.relative {
+		base = min(pos, len(e.buf))
+	}
+	text := e.buf[base:]
+	for from := 0; ; {
+		start, end, ok := e.machine.Match(s.re, text, from)
+		if e.machine.Exceeded() {
+			e.over = true
+			return false
+		}
+		if s.negated {
+			if ok {
+				if !s.relative {
+					e.stop = true
+				}
+				return false
+			}
+			return e.next(rest, pos)
+		}
+		if !ok {
+			return false
+		}
+		mark := len(e.caught)
+		e.catch(s)
+		if e.next(rest, base+end) {
+			return true
+		}
+		e.caught = e.caught[:mark]
+		if !s.relNext || e.stop {
+			return false
+		}
+		from = start + 1
+		if e.left--; e.left < 0 || from > len(text) {
+			e.stop = true
+			return false
+		}
+	}
+}
+
+func (e *eval) catch(s *step) {
+	for i, c := range s.captures {
+		if v, ok := e.machine.Capture(i + 1); ok {
+			e.caught = append(e.caught, captured{c.Scope, c.Name, v})
+		}
+	}
+}
+
+// base64 decodes into e.decoded; what cannot be decoded ends it.
+func (e *eval) base64(s *step, pos int) bool {
+	lo := int64(0)
+	if s.relative {
+		lo = int64(pos)
+	}
+	lo += s.base64.Offset.Value
+	if lo < 0 || lo >= int64(len(e.buf)) {
+		return false
+	}
+	src := e.buf[lo:]
+	if n := s.base64.Bytes.Value; n > 0 && n < int64(len(src)) {
+		src = src[:n]
+	}
+	e.decoded = decodeBase64(e.decoded[:0], src)
+	if len(e.decoded) == 0 {
+		return false
+	}
+	outer, left, start := e.buf, e.left, e.start
+	defer func() { e.buf, e.left, e.start = outer, left, start }()
+	e.buf, e.start = e.decoded, 0
+	for i := range s.inner {
+		if !e.next(s.inner[i].steps, 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// decodeBase64 appends what the leading alphabet characters of src decode to (blanks skipped, RFC 2045).
+func decodeBase64(dst, src []byte) []byte {
+	var quad [4]byte
+	n := 0
+	for _, c := range src {
+		if c == ' ' || c == '\r' || c == '\n' || c == '\t' {
+			continue
+		}
+		if !(c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '+' || c == '/') {
+			break
+		}
+		quad[n] = c
+		if n++; n == 4 {
+			dst = appendQuad(dst, quad[:4])
+			n = 0
+		}
+	}
+	if n >= 2 {
+		dst = appendQuad(dst, quad[:n])
+	}
+	return dst
+}
+
+func appendQuad(dst, quad []byte) []byte {
+	var out [3]byte
+	n, _ := base64.RawStdEncoding.Decode(out[:], quad)
+	return append(dst, out[:n]...)
+}

@@ -1,0 +1,128 @@
+// Package detect judges packets, streams and transactions by rules.
+//
+// In: checked rules once; then, for each packet, what the rooms before it know of it (Input).
+// Out: the rules that match, in the order in which they take effect. Called by shield for each
+// packet and at the end of each flow. A Set is immutable and shared; a Worker is one worker's
+// memory. It writes no record, applies no threshold and drops no packet: its caller does.
+//
+// A rule is filed under the one literal (or, without one, the cheapest other thing) that it
+// needs; each buffer is scanned once for all rules of its group; only rules whose literal
+// occurs are evaluated: header first, expressions last.
+package detect
+
+import (
+	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/flow"
+	"github.com/dejpha/dejpha/hoststate"
+	"github.com/dejpha/dejpha/rule"
+)
+
+// Options of a rule set.
+type Options struct {
+	// Protocols is app's table; a flow's AppProto is an index into it plus FirstProtocol.
+	Protocols     []contract.Protocol
+	FirstProtocol uint16
+	// ActionOrder lists which actions take effect first; empty: pass, drop, reject, alert.
+	ActionOrder []rule.Action
+	// AlertsMax is how many matches of one packet are kept, Suricata's packet-alert-max; 0: 15.
+	AlertsMax int
+	// ChunkBytes is how much of a direction's stream is gathered before raw stream rules look at it; 0: 2560.
+	ChunkBytes int
+}
+
+// Refusal is a rule that cannot be run; it is wholly absent from the set.
+type Refusal struct {
+	Rule *rule.Rule
+	Pos  rule.Pos
+	Why  string
+}
+
+// Conversation is what detect needs of app's view of a flow.
+type Conversation interface {
+	// Txs returns the live transactions, oldest first.
+	Txs() []contract.Tx
+	// CompleteIn reports whether nothing more will come of tx in direction dir.
+	CompleteIn(tx contract.Tx, dir contract.Direction) bool
+}
+
+// Stream is what detect needs of stream's reassembly. Raw returns the in-order bytes of a direction that were not
+// consumed yet and whether they must be looked at now however few they are (end of the stream, or app asked);
+// RawDone says that n of them were looked at.
+type Stream interface {
+	Raw(f *flow.Flow, dir flow.Direction) (data []byte, flush bool)
+	RawDone(f *flow.Flow, dir flow.Direction, n int)
+}
+
+// Input is one packet's trip as detect sees it. The caller reuses it; slices are read during the call only.
+type Input struct {
+	Packet *decode.Packet // nil at the end of a flow: addresses are the flow's
+	Flow   *flow.Flow     // nil: no flow
+	Dir    flow.Direction // of the packet in its flow
+	Time   int64          // ns
+	Number uint64
+
+	Conversation Conversation // nil: no bytes for app seen
+	AppProto     uint16       // app's number of the flow's protocol
+	AppEvents    []uint8      // app's own events on the flow, indices into app's Events
+	Stream       Stream       // nil: no reassembly on this packet
+	StreamEvents []uint8      // indices into stream's table
+	InStream     bool         // TCP: the payload was added to the stream
+	Established  bool         // TCP handshake complete, or UDP and others seen in both directions
+	End          bool         // end of the flow: pseudo packet, once for each direction
+	NoPayload    bool         // encrypted or bypassed: payload is not inspected
+}
+
+// Match is a rule that matched.
+type Match struct {
+	Rule   *rule.Rule
+	Index  uint32 // of the rule in the set's order
+	Action rule.Action
+	TxID   uint64 // valid if HasTx
+	HasTx  bool
+	Tx     contract.Tx // valid if HasTx, until the transaction is released
+	Dir    flow.Direction
+	Stream bool // matched on the reassembled stream
+	Flow   bool // the action is for the whole flow
+	Silent bool // noalert: state only
+}
+
+// Set is a compiled rule set. Immutable.
+type Set struct {
+	rules    []sig
+	opts     Options
+	names    names
+	protos   []protoPlan // by app number
+	packet   [3][2]ports // TCP, UDP, other; by direction: packet payload and rules without literal
+	stream   [2]ports    // TCP stream by direction
+	ipOnly   []uint32    // rules of addresses alone
+	events   []uint32    // rules on decode, stream or app events of a flow
+	counts   Counts
+	addrs    []addressSet
+	vars     int
+	anyIPSet bool
+}
+
+// Counts says how the rules were filed.
+type Counts struct {
+	Rules, IPOnly, Packet, Stream, Transaction, Literals, Matchers int
+	MatcherBytes                                                   int
+}
+
+// Counts of the set.
+func (s *Set) Counts() Counts { return s.counts }
+
+// Len returns the number of rules.
+func (s *Set) Len() int { return len(s.rules) }
+
+// Rule returns the i-th rule in the order of evaluation.
+func (s *Set) Rule(i int) *rule.Rule { return s.rules[i].rule }
+
+// RuleCounters of one rule and one worker.
+type RuleCounters struct {
+	Checks, Matches uint64
+	RegexBudget     uint64 // expressions given up because their step budget was spent
+}
+
+// Bits that outlive flows; shared by nothing: one per worker, or one for all behind shield's merge point.
+type Bits = hoststate.Bits

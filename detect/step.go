@@ -1,0 +1,189 @@
+package detect
+
+import (
+	"github.com/dejpha/dejpha/detect/regex"
+	"github.com/dejpha/dejpha/rule"
+)
+
+type stepKind uint8
+
+const (
+	stContent stepKind = iota
+	stPCRE
+	stByteTest
+	stByteJump
+	stByteExtract
+	stByteMath
+	stIsDataAt
+	stSize // bsize, urilen, dsize on the buffer
+	stBase64
+	stAbsent
+	stFail
+)
+
+// step is one condition of a chain.
+type step struct {
+	kind              stepKind
+	negated, nocase   bool
+	relative, relNext bool
+	endsWith          bool
+	hasOffset         bool
+	hasDepth          bool
+	hasDistance       bool
+	hasWithin         bool
+	offset, depth     bound
+	distance, within  bound
+	lit               []byte // upper case if nocase
+	source            *rule.Content
+	re                *regex.Regex
+	captures          []rule.Capture
+	captureVars       []uint16
+	test              *rule.ByteTest
+	jump              *rule.ByteJump
+	extract           *rule.ByteExtract
+	math              *rule.ByteMath
+	data              *rule.IsDataAt
+	size              *rule.Number
+	base64            *rule.Base64Decode
+	inner             []chain // on what base64 decodes to
+	needs             bool    // moves the position: later relative steps count from it
+}
+
+// bound is a number or 1 + the index of a variable.
+type bound struct {
+	value int64
+	ref   int32
+}
+
+func boundOf(b rule.Bound) bound {
+	if b.Var != "" {
+		return bound{ref: int32(b.VarIndex) + 1}
+	}
+	return bound{value: b.Value}
+}
+
+func (b bound) get(vars []uint64) int64 {
+	if b.ref > 0 && int(b.ref) <= len(vars) {
+		return int64(vars[b.ref-1])
+	}
+	return b.value
+}
+
+func upper(c byte) byte {
+	if c >= 'a' && c <= 'z' {
+		return c - 32
+	}
+	return c
+}
+
+// makeChain compiles the conditions that look into a buffer.
+func makeChain(conds []rule.Condition) (chain, *Refusal) {
+	var c chain
+	for _, x := range conds {
+		s, why := makeStep(x)
+		if why != nil {
+			return c, why
+		}
+		c.steps = append(c.steps, s)
+	}
+	for i := range c.steps {
+		c.steps[i].relNext = followed(c.steps[i+1:])
+	}
+	return c, nil
+}
+
+// followed says whether a later step counts from the position this one leaves.
+func followed(rest []step) bool {
+	for i := range rest {
+		if rest[i].relative {
+			return true
+		}
+		if rest[i].needs {
+			return false
+		}
+	}
+	return false
+}
+
+func makeStep(x rule.Condition) (step, *Refusal) {
+	switch t := x.(type) {
+	case *rule.Content:
+		return contentStep(t), nil
+	case *rule.PCRE:
+		return pcreStep(t)
+	case *rule.ByteTest:
+		return step{kind: stByteTest, test: t, negated: t.Negated, relative: t.Relative}, nil
+	case *rule.ByteJump:
+		return step{kind: stByteJump, jump: t, relative: t.Relative, needs: true}, nil
+	case *rule.ByteExtract:
+		return step{kind: stByteExtract, extract: t, relative: t.Relative}, nil
+	case *rule.ByteMath:
+		return step{kind: stByteMath, math: t, relative: t.Relative}, nil
+	case *rule.IsDataAt:
+		return step{kind: stIsDataAt, data: t, negated: t.Negated, relative: t.Relative}, nil
+	case *rule.Number:
+		return step{kind: stSize, size: t}, nil
+	case *decodedData:
+		return step{kind: stBase64, base64: t.Base64Decode, relative: t.Relative, inner: []chain{t.inner}}, nil
+	case *rule.Base64Decode:
+		return step{kind: stBase64, base64: t, relative: t.Relative}, nil
+	case *rule.Absent:
+		return step{kind: stAbsent}, nil
+	}
+	return step{}, &Refusal{Why: x.Keyword() + " is not known to detection"}
+}
+
+func contentStep(t *rule.Content) step {
+	s := step{kind: stContent, source: t, negated: t.Negated, nocase: t.NoCase, endsWith: t.EndsWith, needs: !t.Negated,
+		hasOffset: t.Offset.Set, hasDepth: t.Depth.Set, hasDistance: t.Distance.Set, hasWithin: t.Within.Set,
+		offset: boundOf(t.Offset), depth: boundOf(t.Depth), distance: boundOf(t.Distance), within: boundOf(t.Within)}
+	if t.StartsWith && !s.hasDepth {
+		s.hasDepth, s.depth = true, bound{value: int64(len(t.Pattern))}
+	}
+	s.relative = s.hasDistance || s.hasWithin
+	s.lit = append([]byte(nil), t.Pattern...)
+	if t.NoCase {
+		for i, c := range s.lit {
+			s.lit[i] = upper(c)
+		}
+	}
+	return s
+}
+
+func pcreStep(t *rule.PCRE) (step, *Refusal) {
+	re, err := regex.Compile(t.Pattern, regex.Flags{CaseInsensitive: t.CaseInsensitive, DotAll: t.DotAll, MultiLine: t.MultiLine,
+		Extended: t.Extended, Anchored: t.Anchored, DollarEndOnly: t.DollarEndOnly, Ungreedy: t.Ungreedy})
+	if err != nil {
+		return step{}, &Refusal{Pos: t.Pos, Why: "pcre: " + err.Error()}
+	}
+	return step{kind: stPCRE, re: re, negated: t.Negated, relative: t.Relative, captures: t.Captures, needs: !t.Negated}, nil
+}
+
+// compare applies a numeric operator.
+func compare(op rule.NumberOp, v, a, b uint64) bool {
+	switch op {
+	case rule.Eq:
+		return v == a
+	case rule.Ne:
+		return v != a
+	case rule.Lt:
+		return v < a
+	case rule.Gt:
+		return v > a
+	case rule.Le:
+		return v <= a
+	case rule.Ge:
+		return v >= a
+	case rule.Range:
+		return v > a && v < b
+	case rule.NotRange:
+		return v <= a || v >= b
+	case rule.InRange:
+		return v >= a && v <= b
+	case rule.BitAnd:
+		return v&a != 0
+	case rule.NotBitAnd:
+		return v&a == 0
+	}
+	return false
+}
