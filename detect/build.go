@@ -5,6 +5,7 @@ import (
 
 	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/detect/chain"
 	"github.com/dejpha/dejpha/rule"
 )
 
@@ -279,9 +280,9 @@ func (b *builder) finish() *Refusal {
 		}
 	}
 	if len(b.payload) > 0 {
-		c, why := makeChain(b.payload)
+		c, why := chain.Compile(b.payload)
 		if why != nil {
-			return why
+			return refuse(why)
 		}
 		s.payload = append(s.payload, c)
 		s.hasPayload = true
@@ -337,13 +338,13 @@ func (b *builder) buffer(r *run, index int) *Refusal {
 	if r.buffer.Name == "base64_data" {
 		return b.decoded(r, index)
 	}
-	c, why := makeChain(r.conds)
+	c, why := chain.Compile(r.conds)
 	if why != nil {
-		return why
+		return refuse(why)
 	}
-	trans, key, why := makeTransforms(r.trans)
+	trans, key, why := chain.NewTransforms(r.trans)
 	if why != nil {
-		return why
+		return refuse(why)
 	}
 	name := r.buffer.Name
 	if pb, ok := packetBuffers[name]; ok {
@@ -356,19 +357,19 @@ func (b *builder) buffer(r *run, index int) *Refusal {
 
 // decoded hangs the conditions on base64_data behind the base64_decode before them.
 func (b *builder) decoded(r *run, index int) *Refusal {
-	c, why := makeChain(r.conds)
+	c, why := chain.Compile(r.conds)
 	if why != nil {
-		return why
+		return refuse(why)
 	}
 	put := func(conds []rule.Condition) bool {
 		for i := len(conds) - 1; i >= 0; i-- {
 			if t, ok := conds[i].(*rule.Base64Decode); ok {
 				for j := range b.s.tx {
-					if attach(&b.s.tx[j].chain, t, &c) {
+					if b.s.tx[j].chain.Attach(t, &c) {
 						return true
 					}
 				}
-				conds[i] = &decodedData{t, c}
+				conds[i] = &chain.DecodedData{Base64Decode: t, Inner: c}
 				return true
 			}
 		}
@@ -385,23 +386,7 @@ func (b *builder) decoded(r *run, index int) *Refusal {
 	return &Refusal{Why: "base64_data without base64_decode"}
 }
 
-// decodedData is base64_decode with what its result must hold.
-type decodedData struct {
-	*rule.Base64Decode
-	inner chain
-}
-
-func attach(c *chain, t *rule.Base64Decode, inner *chain) bool {
-	for i := range c.steps {
-		if c.steps[i].base64 == t {
-			c.steps[i].inner = append(c.steps[i].inner, *inner)
-			return true
-		}
-	}
-	return false
-}
-
-func (c *compiler) bufferIndex(name, key string, trans []transform) int {
+func (c *compiler) bufferIndex(name, key string, trans []chain.Transform) int {
 	n := &c.set.names
 	i, ok := n.byBuffer[key]
 	if !ok {
@@ -422,6 +407,8 @@ func (c *compiler) bufferIndex(name, key string, trans []transform) int {
 	}
 	return i
 }
+
+func refuse(r *chain.Refusal) *Refusal { return &Refusal{Pos: r.Pos, Why: r.Why} }
 
 // sharedIndex is the index of a shared keyword + 1, 0 if it is none.
 func sharedIndex(name string) int {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/detect/chain"
 	"github.com/dejpha/dejpha/rule"
 )
 
@@ -195,10 +196,10 @@ func (c *cond) numberHolds(w *Worker, in *Input) bool {
 		if c.field == pfFlowBytesEither {
 			v = f.Bytes
 		}
-		return compare(c.op, v[0], c.a, c.b) || compare(c.op, v[1], c.a, c.b)
+		return chain.Compare(c.op, v[0], c.a, c.b) || chain.Compare(c.op, v[1], c.a, c.b)
 	}
 	v, ok := w.fieldOf(c.field, in)
-	return ok && compare(c.op, v, c.a, c.b)
+	return ok && chain.Compare(c.op, v, c.a, c.b)
 }
 
 // flagsHold judges tcp.flags.

@@ -5,6 +5,7 @@ import (
 	"sort"
 
 	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/detect/chain"
 	"github.com/dejpha/dejpha/detect/literal"
 	"github.com/dejpha/dejpha/rule"
 )
@@ -31,10 +32,10 @@ type litBuilder struct {
 	always []uint32
 }
 
-func (b *litBuilder) add(f *fastPattern, index uint32, bounds bool) {
-	k := litKey{bytes: string(f.bytes), nocase: f.nocase}
+func (b *litBuilder) add(f *chain.Fast, index uint32, bounds bool) {
+	k := litKey{bytes: string(f.Bytes), nocase: f.NoCase}
 	if bounds {
-		k.offset, k.depth = f.offset, f.depth
+		k.offset, k.depth = f.Offset, f.Depth
 	}
 	if b.ids == nil {
 		b.ids = map[litKey]int{}
@@ -43,7 +44,7 @@ func (b *litBuilder) add(f *fastPattern, index uint32, bounds bool) {
 	if !ok {
 		id = len(b.pats)
 		b.ids[k] = id
-		b.pats = append(b.pats, literal.Pattern{Bytes: f.bytes, NoCase: f.nocase, Offset: k.offset, Depth: k.depth, ID: uint32(id)})
+		b.pats = append(b.pats, literal.Pattern{Bytes: f.Bytes, NoCase: f.NoCase, Offset: k.offset, Depth: k.depth, ID: uint32(id)})
 		b.lists = append(b.lists, nil)
 	}
 	if l := b.lists[id]; len(l) == 0 || l[len(l)-1] != index {
@@ -280,7 +281,7 @@ func (c *compiler) buildGroup(rules []uint32, transport int) portGroup {
 	for _, i := range rules {
 		g := &c.set.rules[i]
 		tcp := transport == 0
-		if g.fast.content == nil {
+		if g.fast.Content == nil {
 			if g.hasPayload && tcp && g.inStream {
 				stream.always = append(stream.always, i)
 			}
@@ -290,10 +291,10 @@ func (c *compiler) buildGroup(rules []uint32, transport int) portGroup {
 			continue
 		}
 		if !tcp || g.inPacket {
-			packet.add(&g.fast, i, true)
+			packet.add(&g.fast.Fast, i, true)
 		}
 		if tcp && g.inStream {
-			stream.add(&g.fast, i, false)
+			stream.add(&g.fast.Fast, i, false)
 		}
 	}
 	return portGroup{packet: packet.build(&c.set.counts), stream: stream.build(&c.set.counts)}
@@ -319,7 +320,7 @@ type planEntry struct {
 	streaming bool
 	multi     bool
 	slot      uint8 // of a growing buffer
-	trans     []transform
+	trans     []chain.Transform
 	group     litGroup
 }
 
@@ -374,7 +375,7 @@ func (b *planBuilder) add(s *Set, g *sig, index uint32, a int) {
 			x.entries[k] = e
 		}
 		if g.fast.tx >= 0 {
-			e.lits.add(&g.fast, index, !e.streaming && len(e.trans) == 0)
+			e.lits.add(&g.fast.Fast, index, !e.streaming && len(e.trans) == 0)
 		} else {
 			e.lits.always = append(e.lits.always, index)
 		}

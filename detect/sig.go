@@ -2,6 +2,7 @@ package detect
 
 import (
 	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/detect/chain"
 	"github.com/dejpha/dejpha/rule"
 )
 
@@ -26,7 +27,7 @@ type sig struct {
 	dstPorts   rule.Ports
 	packet     []cond // on the packet, cheap
 	state      []cond // flow bits and the like, last
-	payload    []chain
+	payload    []chain.Chain
 	buffers    []bufferTest // packet buffers
 	tx         []txTest
 	posts      []cond
@@ -56,21 +57,16 @@ const (
 	needNoFrag
 )
 
-// chain is the compiled conditions on one buffer.
-type chain struct {
-	steps []step
-}
-
 // bufferTest is a chain on a buffer of the packet.
 type bufferTest struct {
 	buffer packetBuffer
-	chain  chain
-	trans  []transform
+	chain  chain.Chain
+	trans  []chain.Transform
 }
 
 // txTest is one thing that a transaction must show.
 type txTest struct {
-	chain  chain
+	chain  chain.Chain
 	kind   txKind
 	buffer int // index into names.buffers for txBuffer
 	name   string
@@ -95,13 +91,8 @@ const (
 
 // fastPattern is the literal that a rule is filed under.
 type fastPattern struct {
-	content *rule.Content
-	bytes   []byte
-	nocase  bool
-	offset  uint32
-	depth   uint32
-	payload bool
-	tx      int // index into sig.tx, -1: none
+	chain.Fast
+	tx int // index into sig.tx of the buffer it is in, -1: payload
 }
 
 // names interns what rules name.
@@ -118,7 +109,7 @@ type names struct {
 type bufferKind struct {
 	name   string
 	key    string
-	trans  []transform
+	trans  []chain.Transform
 	shared int // index into app.Shared + 1, 0: none
 }
 

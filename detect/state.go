@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"github.com/dejpha/dejpha/detect/chain"
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
@@ -141,8 +142,8 @@ func (w *Worker) streamSize(c *cond, in *Input) bool {
 	if !ok || in.Flow == nil {
 		return false
 	}
-	server := compare(c.op, sizes.Size(in.Flow, flow.ToServer), c.a, 0)
-	client := compare(c.op, sizes.Size(in.Flow, flow.ToClient), c.a, 0)
+	server := chain.Compare(c.op, sizes.Size(in.Flow, flow.ToServer), c.a, 0)
+	client := chain.Compare(c.op, sizes.Size(in.Flow, flow.ToClient), c.a, 0)
 	switch c.mode {
 	case "client": // what the client sent
 		return server

@@ -5,6 +5,7 @@ import (
 
 	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/detect/chain"
 	"github.com/dejpha/dejpha/flow"
 )
 
@@ -146,7 +147,7 @@ func (w *Worker) scanEntries(in *Input, tx contract.Tx, st *contract.TxState, dp
 				}
 				break
 			}
-			w.gather(&e.group, w.apply(e.trans, b))
+			w.gather(&e.group, w.eval.Apply(e.trans, b))
 			if !e.multi {
 				break
 			}
@@ -221,7 +222,7 @@ func (w *Worker) scanBodies(in *Input, tx contract.Tx, st *contract.TxState, e *
 		if bodies == 1 && last > b.Offset+bodyOverlap && last-bodyOverlap-b.Offset < uint64(len(data)) {
 			data = data[last-bodyOverlap-b.Offset:]
 		}
-		w.gather(&e.group, w.apply(e.trans, data))
+		w.gather(&e.group, w.eval.Apply(e.trans, data))
 	}
 	*seen = total
 	if ended {
@@ -341,7 +342,7 @@ func (w *Worker) txRule(s *sig, index uint32, in *Input, tx contract.Tx, dir con
 	}
 	for i := range s.buffers {
 		b, have := s.buffers[i].buffer.bytes(in.Packet)
-		if !have || !w.chainHolds(&s.buffers[i].chain, w.apply(s.buffers[i].trans, b), index) {
+		if !have || !w.chainHolds(&s.buffers[i].chain, w.eval.Apply(s.buffers[i].trans, b), index) {
 			return txFail, 0
 		}
 	}
@@ -424,7 +425,7 @@ func numberTest(t *txTest, tx contract.Tx, kw int) txVerdict {
 		if !ok {
 			break
 		}
-		if compare(t.number.Op, v, t.number.A, t.number.B) {
+		if chain.Compare(t.number.Op, v, t.number.A, t.number.B) {
 			return txMatch
 		}
 	}
@@ -434,18 +435,18 @@ func numberTest(t *txTest, tx contract.Tx, kw int) txVerdict {
 // bufferTest runs the chain on a buffer; of several instances one must hold.
 func (w *Worker) bufferTest(t *txTest, index uint32, tx contract.Tx, kw int, multi bool) txVerdict {
 	e := &w.eval
-	if e.dceBig = false; true {
+	if e.DCEBig = false; true {
 		if x, ok := tx.(contract.EndianTx); ok {
-			e.dceBig = x.BigEndian(kw)
+			e.DCEBig = x.BigEndian(kw)
 		}
 	}
 	trans := w.set.names.buffers[t.buffer].trans
 	for n := 0; n < instancesMax; n++ {
 		b, ok := tx.Buffer(kw, n)
 		if !ok {
-			return verdictOf(n == 0 && t.chain.absentHolds())
+			return verdictOf(n == 0 && t.chain.AcceptsAbsent())
 		}
-		if w.chainHolds(&t.chain, w.apply(trans, b), index) {
+		if w.chainHolds(&t.chain, w.eval.Apply(trans, b), index) {
 			return txMatch
 		}
 		if !multi {
@@ -453,16 +454,6 @@ func (w *Worker) bufferTest(t *txTest, index uint32, tx contract.Tx, kw int, mul
 		}
 	}
 	return txFail
-}
-
-// absentHolds says what the chain makes of a buffer that is not there: only the keyword absent accepts it.
-func (c *chain) absentHolds() bool {
-	for i := range c.steps {
-		if c.steps[i].kind == stAbsent {
-			return true
-		}
-	}
-	return false
 }
 
 // bodyTest runs the chain on what is kept of growing buffers.
@@ -473,7 +464,7 @@ func (w *Worker) bodyTest(t *txTest, index uint32, tx contract.Tx, dir contract.
 		b := bodyOf(tx, kw, dir, n)
 		if b == nil {
 			if n == 0 && done {
-				return verdictOf(t.chain.absentHolds())
+				return verdictOf(t.chain.AcceptsAbsent())
 			}
 			break
 		}
@@ -481,9 +472,9 @@ func (w *Worker) bodyTest(t *txTest, index uint32, tx contract.Tx, dir contract.
 		if !final && b.Total < bodyStep {
 			continue
 		}
-		e.start = b.Offset
-		ok := w.chainHolds(&t.chain, w.apply(trans, b.Data), index)
-		e.start = 0
+		e.Start = b.Offset
+		ok := w.chainHolds(&t.chain, w.eval.Apply(trans, b.Data), index)
+		e.Start = 0
 		if ok {
 			return txMatch
 		}
@@ -502,7 +493,7 @@ func (w *Worker) fileTest(t *txTest, index uint32, tx contract.Tx, dir contract.
 			if f == nil {
 				break
 			}
-			if w.chainHolds(&t.chain, w.apply(w.set.names.buffers[t.buffer].trans, f.Name), index) {
+			if w.chainHolds(&t.chain, w.eval.Apply(w.set.names.buffers[t.buffer].trans, f.Name), index) {
 				return txMatch
 			}
 		}
@@ -512,7 +503,7 @@ func (w *Worker) fileTest(t *txTest, index uint32, tx contract.Tx, dir contract.
 			if f == nil {
 				break
 			}
-			if f.State != contract.FileOpen && compare(t.number.Op, f.Body.Total, t.number.A, t.number.B) {
+			if f.State != contract.FileOpen && chain.Compare(t.number.Op, f.Body.Total, t.number.A, t.number.B) {
 				return txMatch
 			}
 		}

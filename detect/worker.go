@@ -5,6 +5,7 @@ import (
 
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/detect/chain"
 	"github.com/dejpha/dejpha/detect/literal"
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/hoststate"
@@ -15,7 +16,7 @@ import (
 type Worker struct {
 	set     *Set
 	hits    literal.Hits
-	eval    eval
+	eval    chain.Eval
 	header  header
 	matches []Match
 	cand    []uint32
@@ -25,7 +26,6 @@ type Worker struct {
 	free    []uint32
 	txs     []txState
 	freeTxs []uint32
-	scratch [2][]byte
 	txID    uint64
 	passed  bool // a pass rule has matched this packet
 	data    streamData
@@ -60,7 +60,7 @@ func (s *Set) NewWorker(bits *hoststate.Bits) *Worker {
 		bits = hoststate.NewBits(1 << 16)
 	}
 	w := &Worker{set: s, bits: bits, counts: make([]RuleCounters, len(s.rules)), flows: make([]flowState, 1), txs: make([]txState, 1)}
-	w.eval.vars = make([]uint64, s.vars)
+	w.eval.Vars = make([]uint64, s.vars)
 	return w
 }
 
@@ -314,7 +314,7 @@ func (w *Worker) packetRule(s *sig, index uint32, in *Input) (stream, ok bool) {
 	for i := range s.buffers {
 		t := &s.buffers[i]
 		b, have := t.buffer.bytes(in.Packet)
-		if !have || !w.chainHolds(&t.chain, w.apply(t.trans, b), index) {
+		if !have || !w.chainHolds(&t.chain, w.eval.Apply(t.trans, b), index) {
 			return false, false
 		}
 	}
@@ -350,7 +350,7 @@ func (w *Worker) payload(s *sig, index uint32, in *Input) (stream, ok bool) {
 	return false, w.chainsHold(s.payload, p.Payload, index)
 }
 
-func (w *Worker) chainsHold(list []chain, buf []byte, index uint32) bool {
+func (w *Worker) chainsHold(list []chain.Chain, buf []byte, index uint32) bool {
 	for i := range list {
 		if !w.chainHolds(&list[i], buf, index) {
 			return false
@@ -359,11 +359,11 @@ func (w *Worker) chainsHold(list []chain, buf []byte, index uint32) bool {
 	return true
 }
 
-func (w *Worker) chainHolds(c *chain, buf []byte, index uint32) bool {
+func (w *Worker) chainHolds(c *chain.Chain, buf []byte, index uint32) bool {
 	e := &w.eval
-	e.caught, e.over = e.caught[:0], false
-	ok := e.run(c, buf)
-	if e.over {
+	e.Caught, e.Over = e.Caught[:0], false
+	ok := e.Run(c, buf)
+	if e.Over {
 		w.counts[index].RegexBudget++
 		w.Stats.RegexBudget++
 	}

@@ -1,4 +1,4 @@
-package detect
+package chain
 
 import (
 	"math/bits"
@@ -78,7 +78,7 @@ type field struct {
 }
 
 // read returns the number, where it began and how many bytes it took.
-func (e *eval) read(f field, pos int) (v uint64, at, used int64, ok bool) {
+func (e *Eval) read(f field, pos int) (v uint64, at, used int64, ok bool) {
 	at = f.offset
 	if f.relative {
 		at += int64(pos)
@@ -89,7 +89,7 @@ func (e *eval) read(f field, pos int) (v uint64, at, used int64, ok bool) {
 	}
 	little := f.little
 	if f.dce {
-		little = !e.dceBig
+		little = !e.DCEBig
 	}
 	v, ok = readNumber(e.buf, at, f.count, little)
 	if f.mask != 0 {
@@ -98,12 +98,12 @@ func (e *eval) read(f field, pos int) (v uint64, at, used int64, ok bool) {
 	return v, at, f.count, ok
 }
 
-func (e *eval) byteTest(t *rule.ByteTest, pos int) bool {
-	v, _, _, ok := e.read(field{boundOf(t.Count).get(e.vars), boundOf(t.Offset).get(e.vars), t.Relative, t.Little, t.String, t.DCE, t.Base, t.Bitmask}, pos)
+func (e *Eval) byteTest(t *rule.ByteTest, pos int) bool {
+	v, _, _, ok := e.read(field{boundOf(t.Count).get(e.Vars), boundOf(t.Offset).get(e.Vars), t.Relative, t.Little, t.String, t.DCE, t.Base, t.Bitmask}, pos)
 	if !ok {
 		return false
 	}
-	want := uint64(boundOf(t.Value).get(e.vars))
+	want := uint64(boundOf(t.Value).get(e.Vars))
 	var r bool
 	switch t.Op {
 	case "<":
@@ -127,8 +127,8 @@ func (e *eval) byteTest(t *rule.ByteTest, pos int) bool {
 }
 
 // byteJump returns the new position.
-func (e *eval) byteJump(t *rule.ByteJump, pos int) (int, bool) {
-	f := field{boundOf(t.Count).get(e.vars), boundOf(t.Offset).get(e.vars), t.Relative, t.Little, t.String, t.DCE, t.Base, t.Bitmask}
+func (e *Eval) byteJump(t *rule.ByteJump, pos int) (int, bool) {
+	f := field{boundOf(t.Count).get(e.Vars), boundOf(t.Offset).get(e.Vars), t.Relative, t.Little, t.String, t.DCE, t.Base, t.Bitmask}
 	var v uint64
 	var at, used int64
 	if f.count > 0 {
@@ -162,14 +162,14 @@ func (e *eval) byteJump(t *rule.ByteJump, pos int) (int, bool) {
 	return int(to), true
 }
 
-func (e *eval) setVar(i int, v uint64) {
-	if i >= 0 && i < len(e.vars) {
-		e.vars[i] = v
+func (e *Eval) setVar(i int, v uint64) {
+	if i >= 0 && i < len(e.Vars) {
+		e.Vars[i] = v
 	}
 }
 
-func (e *eval) byteExtract(t *rule.ByteExtract, pos int) bool {
-	v, _, _, ok := e.read(field{boundOf(t.Count).get(e.vars), boundOf(t.Offset).get(e.vars), t.Relative, t.Little, t.String, t.DCE, t.Base, t.Bitmask}, pos)
+func (e *Eval) byteExtract(t *rule.ByteExtract, pos int) bool {
+	v, _, _, ok := e.read(field{boundOf(t.Count).get(e.Vars), boundOf(t.Offset).get(e.Vars), t.Relative, t.Little, t.String, t.DCE, t.Base, t.Bitmask}, pos)
 	if !ok {
 		return false
 	}
@@ -183,12 +183,12 @@ func (e *eval) byteExtract(t *rule.ByteExtract, pos int) bool {
 	return true
 }
 
-func (e *eval) byteMath(t *rule.ByteMath, pos int) bool {
-	v, _, _, ok := e.read(field{boundOf(t.Count).get(e.vars), boundOf(t.Offset).get(e.vars), t.Relative, t.Little, t.String, t.DCE, t.Base, 0}, pos)
+func (e *Eval) byteMath(t *rule.ByteMath, pos int) bool {
+	v, _, _, ok := e.read(field{boundOf(t.Count).get(e.Vars), boundOf(t.Offset).get(e.Vars), t.Relative, t.Little, t.String, t.DCE, t.Base, 0}, pos)
 	if !ok {
 		return false
 	}
-	r := uint64(boundOf(t.RValue).get(e.vars))
+	r := uint64(boundOf(t.RValue).get(e.Vars))
 	switch t.Op {
 	case "+":
 		v += r

@@ -1,4 +1,4 @@
-package detect
+package chain
 
 import (
 	"crypto/md5"  //nolint:gosec // the rule language names it
@@ -38,8 +38,8 @@ var transformKinds = map[string]transformKind{
 	"domain": trDomain, "tld": trTLD,
 }
 
-// transform changes a buffer before it is inspected.
-type transform struct {
+// Transform changes a buffer before it is inspected.
+type Transform struct {
 	kind   transformKind
 	key    []byte
 	re     *regex.Regex
@@ -48,15 +48,16 @@ type transform struct {
 	mode   string
 }
 
-func makeTransforms(list []rule.Transform) ([]transform, string, *Refusal) {
-	var out []transform
+// NewTransforms compiles transforms; key names them, equal for equal lists.
+func NewTransforms(list []rule.Transform) ([]Transform, string, *Refusal) {
+	var out []Transform
 	key := ""
 	for _, t := range list {
 		kind, ok := transformKinds[t.Name]
 		if !ok {
 			return nil, "", &Refusal{Why: t.Name + " is not supported yet"}
 		}
-		x := transform{kind: kind}
+		x := Transform{kind: kind}
 		arg := strings.Trim(strings.TrimSpace(t.Arg), `"`)
 		switch kind {
 		case trXOR:
@@ -85,7 +86,7 @@ func makeTransforms(list []rule.Transform) ([]transform, string, *Refusal) {
 	return out, key, nil
 }
 
-func base64Options(x *transform, arg string) {
+func base64Options(x *Transform, arg string) {
 	x.mode = "rfc4648"
 	for _, part := range strings.Split(arg, ",") {
 		f := strings.Fields(strings.ReplaceAll(part, ":", " "))
@@ -106,18 +107,18 @@ func base64Options(x *transform, arg string) {
 
 const hexLower = "0123456789abcdef"
 
-// apply runs the transforms; the result is buf itself or lies in the worker's scratch, valid until the next apply.
-func (w *Worker) apply(list []transform, buf []byte) []byte {
+// Apply runs the transforms; the result is buf itself or lies in scratch memory, valid until the next Apply.
+func (e *Eval) Apply(list []Transform, buf []byte) []byte {
 	for i := range list {
-		dst := w.scratch[i&1][:0]
-		dst = w.applyOne(&list[i], dst, buf)
-		w.scratch[i&1] = dst
+		dst := e.scratch[i&1][:0]
+		dst = e.applyOne(&list[i], dst, buf)
+		e.scratch[i&1] = dst
 		buf = dst
 	}
 	return buf
 }
 
-func (w *Worker) applyOne(t *transform, dst, b []byte) []byte {
+func (e *Eval) applyOne(t *Transform, dst, b []byte) []byte {
 	switch t.kind {
 	case trDotPrefix:
 		return append(append(dst, '.'), b...)
@@ -160,8 +161,8 @@ func (w *Worker) applyOne(t *transform, dst, b []byte) []byte {
 			dst = append(dst, c^t.key[i%len(t.key)])
 		}
 	case trPCRE:
-		if _, _, ok := w.eval.machine.Match(t.re, b, 0); ok {
-			if g, ok := w.eval.machine.Capture(1); ok {
+		if _, _, ok := e.machine.Match(t.re, b, 0); ok {
+			if g, ok := e.machine.Capture(1); ok {
 				return append(dst, g...)
 			}
 		}
@@ -191,7 +192,7 @@ func urlDecode(dst, b []byte) []byte {
 	return dst
 }
 
-func fromBase64(t *transform, dst, b []byte) []byte {
+func fromBase64(t *Transform, dst, b []byte) []byte {
 	src := b
 	if t.offset > 0 {
 		if t.offset >= len(src) {
@@ -210,7 +211,7 @@ func fromBase64(t *transform, dst, b []byte) []byte {
 	return dst
 }
 
-func otherTransform(t *transform, dst, b []byte) []byte {
+func otherTransform(t *Transform, dst, b []byte) []byte {
 	switch t.kind {
 	case trPseudoHeader:
 		for len(b) > 0 {

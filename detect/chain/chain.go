@@ -1,4 +1,4 @@
-package detect
+package chain
 
 import (
 	"bytes"
@@ -10,29 +10,29 @@ import (
 // inspectLimit bounds the search for relative matches on one buffer; Suricata's inspection-recursion-limit.
 const inspectLimit = 3000
 
-// eval is the state of one rule's evaluation. It belongs to a Worker and is reused.
-type eval struct {
-	vars    []uint64
+// Eval is the state of one rule's evaluation. One per worker, reused. Vars, DCEBig and Start are set by the caller.
+type Eval struct {
+	Vars    []uint64
 	machine regex.Machine
 	decoded []byte // of base64_decode
 	buf     []byte
 	left    int  // inspections left
 	stop    bool // no other position can help
-	dceBig  bool // byte order of a DCE buffer
-	over    bool // an expression's budget was spent
-	caught  []captured
-	start   uint64 // offset of buf in the whole, for growing buffers
-	final   bool   // no more will come
+	DCEBig  bool // byte order of a DCE buffer
+	Over    bool // an expression's budget was spent
+	Caught  []Captured
+	Start   uint64 // offset of buf in the whole, for growing buffers
+	scratch [2][]byte
 }
 
-// captured is a group to be kept if the rule matches.
-type captured struct {
-	scope, name string
-	value       []byte
+// Captured is a group to be kept if the rule matches.
+type Captured struct {
+	Scope, Name string
+	Value       []byte
 }
 
-// run says whether the chain holds on buf.
-func (e *eval) run(c *chain, buf []byte) bool {
+// Run says whether the chain holds on buf.
+func (e *Eval) Run(c *Chain, buf []byte) bool {
 	if len(c.steps) == 0 {
 		return true
 	}
@@ -41,7 +41,7 @@ func (e *eval) run(c *chain, buf []byte) bool {
 }
 
 // next runs the steps with the position where the last match ended.
-func (e *eval) next(steps []step, pos int) bool {
+func (e *Eval) next(steps []step, pos int) bool {
 	for i := range steps {
 		s := &steps[i]
 		if e.left--; e.left < 0 {
@@ -69,7 +69,7 @@ func (e *eval) next(steps []step, pos int) bool {
 }
 
 // simple runs the steps that leave the position as it is.
-func (e *eval) simple(s *step, pos int) bool {
+func (e *Eval) simple(s *step, pos int) bool {
 	switch s.kind {
 	case stByteTest:
 		return e.byteTest(s.test, pos)
@@ -78,7 +78,7 @@ func (e *eval) simple(s *step, pos int) bool {
 	case stByteMath:
 		return e.byteMath(s.math, pos)
 	case stIsDataAt:
-		at := boundOf(s.data.At).get(e.vars)
+		at := boundOf(s.data.At).get(e.Vars)
 		var ok bool
 		if s.relative {
 			ok = int64(pos)+at <= int64(len(e.buf))
@@ -88,10 +88,10 @@ func (e *eval) simple(s *step, pos int) bool {
 		return ok != s.negated
 	case stSize:
 		a := s.size.A
-		if s.size.AVar > 0 && s.size.AVar <= len(e.vars) {
-			a = e.vars[s.size.AVar-1]
+		if s.size.AVar > 0 && s.size.AVar <= len(e.Vars) {
+			a = e.Vars[s.size.AVar-1]
 		}
-		return compare(s.size.Op, uint64(len(e.buf)), a, s.size.B)
+		return Compare(s.size.Op, uint64(len(e.buf)), a, s.size.B)
 	case stBase64:
 		return e.base64(s, pos)
 	}
@@ -99,47 +99,47 @@ func (e *eval) simple(s *step, pos int) bool {
 }
 
 // window is where a content may lie: from lo to hi in the buffer.
-func (e *eval) window(s *step, pos int) (lo, hi int64) {
+func (e *Eval) window(s *step, pos int) (lo, hi int64) {
 	n := int64(len(e.buf))
 	lo, hi = 0, n
 	if s.relative {
 		lo = int64(pos)
 		d := int64(0)
 		if s.hasDistance {
-			d = s.distance.get(e.vars)
+			d = s.distance.get(e.Vars)
 			lo = max(lo+d, 0)
 		}
 		if s.hasWithin {
-			hi = min(int64(pos)+d+s.within.get(e.vars), n)
+			hi = min(int64(pos)+d+s.within.get(e.Vars), n)
 		}
 		if s.hasDepth {
-			hi = min(hi, int64(pos)+s.depth.get(e.vars))
+			hi = min(hi, int64(pos)+s.depth.get(e.Vars))
 		}
 		if s.hasOffset {
-			lo = max(lo, s.offset.get(e.vars))
+			lo = max(lo, s.offset.get(e.Vars))
 		}
 		return lo, hi
 	}
 	if s.hasOffset {
-		lo = s.offset.get(e.vars)
+		lo = s.offset.get(e.Vars)
 	}
 	if s.hasDepth {
-		hi = s.depth.get(e.vars)
+		hi = s.depth.get(e.Vars)
 		if s.depth.ref > 0 || s.hasOffset && s.offset.ref > 0 {
 			hi += lo
 		}
 	}
 	// The buffer may be the later part of a growing whole.
-	if e.start > 0 && (s.hasOffset || s.hasDepth) {
-		lo = max(lo-int64(e.start), 0)
+	if e.Start > 0 && (s.hasOffset || s.hasDepth) {
+		lo = max(lo-int64(e.Start), 0)
 		if s.hasDepth {
-			hi = max(hi-int64(e.start), 0)
+			hi = max(hi-int64(e.Start), 0)
 		}
 	}
 	return lo, min(hi, n)
 }
 
-func (e *eval) content(s *step, rest []step, pos int) bool {
+func (e *Eval) content(s *step, rest []step, pos int) bool {
 	lo, hi := e.window(s, pos)
 	for {
 		at := -1
@@ -230,7 +230,7 @@ func indexFold(t, lit []byte) int {
 	return -1
 }
 
-func (e *eval) pcre(s *step, rest []step, pos int) bool {
+func (e *Eval) pcre(s *step, rest []step, pos int) bool {
 	base := 0
 	if s.relative {
 		base = min(pos, len(e.buf))
@@ -239,7 +239,7 @@ func (e *eval) pcre(s *step, rest []step, pos int) bool {
 	for from := 0; ; {
 		start, end, ok := e.machine.Match(s.re, text, from)
 		if e.machine.Exceeded() {
-			e.over = true
+			e.Over = true
 			return false
 		}
 		if s.negated {
@@ -254,12 +254,12 @@ func (e *eval) pcre(s *step, rest []step, pos int) bool {
 		if !ok {
 			return false
 		}
-		mark := len(e.caught)
+		mark := len(e.Caught)
 		e.catch(s)
 		if e.next(rest, base+end) {
 			return true
 		}
-		e.caught = e.caught[:mark]
+		e.Caught = e.Caught[:mark]
 		if !s.relNext || e.stop {
 			return false
 		}
@@ -271,16 +271,16 @@ func (e *eval) pcre(s *step, rest []step, pos int) bool {
 	}
 }
 
-func (e *eval) catch(s *step) {
+func (e *Eval) catch(s *step) {
 	for i, c := range s.captures {
 		if v, ok := e.machine.Capture(i + 1); ok {
-			e.caught = append(e.caught, captured{c.Scope, c.Name, v})
+			e.Caught = append(e.Caught, Captured{c.Scope, c.Name, v})
 		}
 	}
 }
 
 // base64 decodes into e.decoded; what cannot be decoded ends it.
-func (e *eval) base64(s *step, pos int) bool {
+func (e *Eval) base64(s *step, pos int) bool {
 	lo := int64(0)
 	if s.relative {
 		lo = int64(pos)
@@ -297,9 +297,9 @@ func (e *eval) base64(s *step, pos int) bool {
 	if len(e.decoded) == 0 {
 		return false
 	}
-	outer, left, start := e.buf, e.left, e.start
-	defer func() { e.buf, e.left, e.start = outer, left, start }()
-	e.buf, e.start = e.decoded, 0
+	outer, left, start := e.buf, e.left, e.Start
+	defer func() { e.buf, e.left, e.Start = outer, left, start }()
+	e.buf, e.Start = e.decoded, 0
 	for i := range s.inner {
 		if !e.next(s.inner[i].steps, 0) {
 			return false

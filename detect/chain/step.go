@@ -1,4 +1,10 @@
-package detect
+// Package chain judges the conditions that a rule puts on the inside of one buffer.
+//
+// In: the checked conditions once; at run time a buffer. Out: whether they all hold, with
+// every way of placing relative matches tried, as Suricata does. Called by detect for each
+// candidate rule. A Chain and a Transform are immutable; an Eval is one worker's memory. The
+// work on a buffer is bounded by a number of inspections and by the expressions' step budget.
+package chain
 
 import (
 	"github.com/dejpha/dejpha/detect/regex"
@@ -45,7 +51,7 @@ type step struct {
 	data              *rule.IsDataAt
 	size              *rule.Number
 	base64            *rule.Base64Decode
-	inner             []chain // on what base64 decodes to
+	inner             []Chain // on what base64 decodes to
 	needs             bool    // moves the position: later relative steps count from it
 }
 
@@ -76,9 +82,28 @@ func upper(c byte) byte {
 	return c
 }
 
-// makeChain compiles the conditions that look into a buffer.
-func makeChain(conds []rule.Condition) (chain, *Refusal) {
-	var c chain
+// Chain is the compiled conditions on one buffer. Immutable.
+type Chain struct{ steps []step }
+
+// Refusal is a condition that cannot be run.
+type Refusal struct {
+	Pos rule.Pos
+	Why string
+}
+
+// AcceptsAbsent says whether a buffer that is not there can meet the chain: only the keyword absent accepts it.
+func (c *Chain) AcceptsAbsent() bool {
+	for i := range c.steps {
+		if c.steps[i].kind == stAbsent {
+			return true
+		}
+	}
+	return false
+}
+
+// Compile compiles the conditions that look into a buffer.
+func Compile(conds []rule.Condition) (Chain, *Refusal) {
+	var c Chain
 	for _, x := range conds {
 		s, why := makeStep(x)
 		if why != nil {
@@ -123,8 +148,8 @@ func makeStep(x rule.Condition) (step, *Refusal) {
 		return step{kind: stIsDataAt, data: t, negated: t.Negated, relative: t.Relative}, nil
 	case *rule.Number:
 		return step{kind: stSize, size: t}, nil
-	case *decodedData:
-		return step{kind: stBase64, base64: t.Base64Decode, relative: t.Relative, inner: []chain{t.inner}}, nil
+	case *DecodedData:
+		return step{kind: stBase64, base64: t.Base64Decode, relative: t.Relative, inner: []Chain{t.Inner}}, nil
 	case *rule.Base64Decode:
 		return step{kind: stBase64, base64: t, relative: t.Relative}, nil
 	case *rule.Absent:
@@ -159,8 +184,8 @@ func pcreStep(t *rule.PCRE) (step, *Refusal) {
 	return step{kind: stPCRE, re: re, negated: t.Negated, relative: t.Relative, captures: t.Captures, needs: !t.Negated}, nil
 }
 
-// compare applies a numeric operator.
-func compare(op rule.NumberOp, v, a, b uint64) bool {
+// Compare applies a numeric operator.
+func Compare(op rule.NumberOp, v, a, b uint64) bool {
 	switch op {
 	case rule.Eq:
 		return v == a
@@ -184,6 +209,23 @@ func compare(op rule.NumberOp, v, a, b uint64) bool {
 		return v&a != 0
 	case rule.NotBitAnd:
 		return v&a == 0
+	}
+	return false
+}
+
+// DecodedData is base64_decode with what its result must hold.
+type DecodedData struct {
+	*rule.Base64Decode
+	Inner Chain
+}
+
+// Attach hangs inner behind the base64_decode t of the chain; false if it is not there.
+func (c *Chain) Attach(t *rule.Base64Decode, inner *Chain) bool {
+	for i := range c.steps {
+		if c.steps[i].base64 == t {
+			c.steps[i].inner = append(c.steps[i].inner, *inner)
+			return true
+		}
 	}
 	return false
 }
