@@ -237,7 +237,7 @@ func (c *cond) packetHolds(w *Worker, in *Input) bool {
 		}
 		return false
 	case cdAppEvent:
-		for _, e := range in.AppEvents {
+		for _, e := range w.appEvents {
 			if uint64(e) == c.a {
 				return true
 			}

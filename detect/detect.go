@@ -11,6 +11,7 @@
 package detect
 
 import (
+	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/flow"
@@ -27,6 +28,8 @@ type Options struct {
 	ActionOrder []rule.Action
 	// AlertsMax is how many matches of one packet are kept, Suricata's packet-alert-max; 0: 15.
 	AlertsMax int
+	// Inline says that drop and reject rules stop traffic; else they alert.
+	Inline bool
 	// ChunkBytes is how much of a direction's stream is gathered before raw stream rules look at it; 0: 2560.
 	ChunkBytes int
 }
@@ -46,12 +49,13 @@ type Conversation interface {
 	CompleteIn(tx contract.Tx, dir contract.Direction) bool
 }
 
-// Stream is what detect needs of stream's reassembly. Raw returns the in-order bytes of a direction that were not
-// consumed yet and whether they must be looked at now however few they are (end of the stream, or app asked);
-// RawDone says that n of them were looked at.
-type Stream interface {
-	Raw(f *flow.Flow, dir flow.Direction) (data []byte, flush bool)
-	RawDone(f *flow.Flow, dir flow.Direction, n int)
+// Session is what detect needs of stream's reassembly of one flow.
+type Session interface {
+	// Raw returns the in-order bytes of a direction that were not looked at yet and whether they must be looked at
+	// now however few they are (end of the stream, or app asked).
+	Raw(dir flow.Direction) (data []byte, flush bool)
+	// RawDone says that n of them were looked at.
+	RawDone(dir flow.Direction, n int)
 }
 
 // Input is one packet's trip as detect sees it. The caller reuses it; slices are read during the call only.
@@ -59,48 +63,60 @@ type Input struct {
 	Packet *decode.Packet // nil at the end of a flow: addresses are the flow's
 	Flow   *flow.Flow     // nil: no flow
 	Dir    flow.Direction // of the packet in its flow
-	Time   int64          // ns
+	Time   int64          // ns; 0: the packet's
 	Number uint64
 
 	Conversation Conversation // nil: no bytes for app seen
-	AppProto     uint16       // app's number of the flow's protocol
-	AppEvents    []uint8      // app's own events on the flow, indices into app's Events
-	Stream       Stream       // nil: no reassembly on this packet
-	StreamEvents []uint8      // indices into stream's table
-	InStream     bool         // TCP: the payload was added to the stream
-	Established  bool         // TCP handshake complete, or UDP and others seen in both directions
-	End          bool         // end of the flow: pseudo packet, once for each direction
+	Session      Session      // nil: not TCP, or not tracked
+	StreamEvents []uint8      // of this packet, indices into stream's table
+	Accepted     bool         // TCP: the payload was added to the stream
+	Ending       bool         // the flow is over: both directions get their last look
 	NoPayload    bool         // encrypted or bypassed: payload is not inspected
+}
+
+// established is Suricata's meaning for a packet: TCP past its handshake, else both ends have been seen.
+func (in *Input) established() bool {
+	f := in.Flow
+	return f.State != flow.New || f.Proto != decode.ProtoTCP && f.Packets[0] > 0 && f.Packets[1] > 0
+}
+
+// conversationEvents returns app's own events on the flow.
+func (in *Input) conversationEvents() []uint8 {
+	if c, ok := in.Conversation.(*app.Conversation); ok && c != nil {
+		return c.Events
+	}
+	return nil
 }
 
 // Match is a rule that matched.
 type Match struct {
-	Rule   *rule.Rule
-	Index  uint32 // of the rule in the set's order
-	Action rule.Action
-	TxID   uint64 // valid if HasTx
-	HasTx  bool
-	Tx     contract.Tx // valid if HasTx, until the transaction is released
-	Dir    flow.Direction
-	Stream bool // matched on the reassembled stream
-	Flow   bool // the action is for the whole flow
-	Silent bool // noalert: state only
+	Rule    *rule.Rule
+	Index   uint32 // of the rule in the set's order
+	Action  rule.Action
+	TxID    uint64 // valid if HasTx
+	HasTx   bool
+	Tx      contract.Tx // valid if HasTx, until the transaction is released
+	Dir     flow.Direction
+	Stream  bool // matched on the reassembled stream
+	Flow    bool // the action is for the whole flow
+	Silent  bool // noalert: state only
+	Dropped bool // the action drops the packet in hand
 }
 
 // Set is a compiled rule set. Immutable.
 type Set struct {
-	rules    []sig
-	opts     Options
-	names    names
-	protos   []protoPlan // by app number
-	packet   [3][2]ports // TCP, UDP, other; by direction: packet payload and rules without literal
-	stream   [2]ports    // TCP stream by direction
-	ipOnly   []uint32    // rules of addresses alone
-	events   []uint32    // rules on decode, stream or app events of a flow
-	counts   Counts
-	addrs    []addressSet
-	vars     int
-	anyIPSet bool
+	rules  []sig
+	opts   Options
+	names  names
+	protos []protoPlan // by app number
+	packet [3][2]ports // TCP, UDP, other; by direction: packet payload and rules without literal
+	stream [2]ports    // TCP stream by direction
+	ipOnly []uint32    // rules of addresses alone
+	events []uint32    // rules on decode, stream or app events of a flow
+	counts Counts
+	addrs  []addressSet
+	vars   int
+	onApp  bool // some rule waits for an event of app itself
 }
 
 // Counts says how the rules were filed.

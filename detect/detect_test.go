@@ -206,14 +206,14 @@ type fakeStream struct {
 	done  int
 }
 
-func (s *fakeStream) Raw(*flow.Flow, flow.Direction) ([]byte, bool) { return []byte(s.data), s.flush }
-func (s *fakeStream) RawDone(_ *flow.Flow, _ flow.Direction, n int) { s.done += n }
+func (s *fakeStream) Raw(flow.Direction) ([]byte, bool) { return []byte(s.data), s.flush }
+func (s *fakeStream) RawDone(_ flow.Direction, n int)   { s.done += n }
 
 func TestStream(t *testing.T) {
 	w := compile(t, newRule(1, "tcp", text("hello world")), newRule(2, "tcp", text("hel", depth(3))))
 	f := &flow.Flow{Proto: decode.ProtoTCP}
 	s := &fakeStream{data: "hello wo"}
-	in := &Input{Packet: packet(decode.ProtoTCP, "hello wo"), Flow: f, Stream: s, InStream: true, Established: true}
+	in := &Input{Packet: packet(decode.ProtoTCP, "hello wo"), Flow: f, Session: s, Accepted: true}
 	expect(t, "too short for the stream, the packet has its own", w.Inspect(in), 2)
 	s.data, s.flush = "hello world", true
 	in.Packet = packet(decode.ProtoTCP, "rld")
@@ -285,7 +285,7 @@ func TestTransactions(t *testing.T) {
 		on(newRule(5, "fake"), "fake.name", pcre("^adm")))
 	f := &flow.Flow{Proto: decode.ProtoTCP, AppProto: 2}
 	x := &fakeTx{name: "the admin"}
-	in := &Input{Packet: packet(decode.ProtoTCP, ""), Flow: f, AppProto: 2, Conversation: fakeConv{x}, Established: true}
+	in := &Input{Packet: packet(decode.ProtoTCP, ""), Flow: f, Conversation: fakeConv{x}}
 	expect(t, "nothing whole", w.Inspect(in))
 	x.step[0] = 1
 	expect(t, "name", w.Inspect(in), 1)
@@ -307,7 +307,7 @@ func TestBody(t *testing.T) {
 	w := compile(t, on(newRule(1, "fake"), "fake.body", text("evil")))
 	f := &flow.Flow{Proto: decode.ProtoTCP, AppProto: 2}
 	x := &bodyFake{}
-	in := &Input{Packet: packet(decode.ProtoTCP, ""), Flow: f, AppProto: 2, Conversation: fakeConv{x}}
+	in := &Input{Packet: packet(decode.ProtoTCP, ""), Flow: f, Conversation: fakeConv{x}}
 	x.body.Append([]byte("ev"), 1000)
 	expect(t, "half", w.Inspect(in))
 	x.body.Append([]byte("il"), 1000)

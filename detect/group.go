@@ -114,6 +114,9 @@ func (c *compiler) file() {
 			s.ipOnly = append(s.ipOnly, uint32(i))
 		case g.onEvent():
 			s.events = append(s.events, uint32(i))
+			for j := range g.packet {
+				s.onApp = s.onApp || g.packet[j].kind == cdAppEvent
+			}
 		default:
 			s.counts.Packet++
 			c.filePacket(g, uint32(i), &packet)

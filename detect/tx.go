@@ -104,13 +104,12 @@ func (w *Worker) transaction(in *Input, tx contract.Tx, st *contract.TxState, pl
 	w.txID = st.ID
 	w.cand = w.cand[:0]
 	fresh := upto+1 > st.Inspected[dir] || done
-	events := st.EventsSeen >> (16 * dir) & 0xffff
-	if len(st.Events) > events {
+	if n := int(st.DetectEvent[dir]); len(st.Events) > n {
 		fresh = true
-		for _, e := range st.Events[events:] {
+		for _, e := range st.Events[n:] {
 			w.cand = append(w.cand, dp.events[e]...)
 		}
-		st.EventsSeen += (len(st.Events) - events) << (16 * dir)
+		st.DetectEvent[dir] = uint8(min(len(st.Events), 255))
 	}
 	grown := w.scanEntries(in, tx, st, dp, dir, upto, done)
 	if fresh || grown || len(w.cand) > 0 {
@@ -364,10 +363,10 @@ func (w *Worker) headerTurned(s *sig) bool {
 
 // txTest evaluates one test of a rule on a transaction.
 func (w *Worker) txTest(s *sig, t *txTest, index uint32, in *Input, tx contract.Tx, dir contract.Direction, upto uint8, done bool) txVerdict {
-	kw := t.kw[in.AppProto][dir]
+	kw := t.kw[in.Flow.AppProto][dir]
 	if s.txRule && kw < 0 {
 		dir = 1 - dir
-		kw = t.kw[in.AppProto][dir]
+		kw = t.kw[in.Flow.AppProto][dir]
 		done = in.Conversation.CompleteIn(tx, dir)
 		upto = tx.Progress(dir)
 	}
@@ -383,7 +382,7 @@ func (w *Worker) txTest(s *sig, t *txTest, index uint32, in *Input, tx contract.
 	if kw >= sharedBase {
 		return w.fileTest(t, index, tx, dir, kw, done)
 	}
-	k := &w.set.opts.Protocols[in.AppProto-w.set.opts.FirstProtocol].Keywords[kw]
+	k := &w.set.opts.Protocols[in.Flow.AppProto-w.set.opts.FirstProtocol].Keywords[kw]
 	if k.Streaming {
 		return w.bodyTest(t, index, tx, dir, kw, done)
 	}

@@ -3,7 +3,6 @@ package detect
 import (
 	"slices"
 
-	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/detect/chain"
 	"github.com/dejpha/dejpha/detect/literal"
@@ -27,9 +26,11 @@ type Worker struct {
 	txs     []txState
 	freeTxs []uint32
 	txID    uint64
-	passed  bool // a pass rule has matched this packet
-	data    streamData
-	Stats   Stats
+	// appEvents are app's own events that are new with this packet.
+	appEvents []uint8
+	passed    bool // a pass rule has matched this packet
+	data      streamData
+	Stats     Stats
 }
 
 // Stats of a worker since it was made.
@@ -48,10 +49,11 @@ type streamData struct {
 
 // flowState is what detect remembers of a flow.
 type flowState struct {
-	bits hoststate.FlowBits
-	ints hoststate.FlowInts
-	txs  []uint32
-	used bool
+	bits   hoststate.FlowBits
+	ints   hoststate.FlowInts
+	txs    []uint32
+	used   bool
+	events int // of app, looked at
 }
 
 // NewWorker makes a worker. bits holds what outlives flows; nil: an own table of 64 Ki bits.
@@ -109,7 +111,7 @@ func (w *Worker) FlowEnd(f *flow.Flow) {
 	}
 	st.bits.Reset()
 	st.ints.Reset()
-	st.txs, st.used = st.txs[:0], false
+	st.txs, st.used, st.events = st.txs[:0], false, 0
 	w.free = append(w.free, f.Detect)
 	f.Detect = 0
 }
@@ -122,23 +124,38 @@ func (w *Worker) Inspect(in *Input) []Match {
 	if in.Flow != nil && in.Flow.Action == flow.ActionPass {
 		return nil
 	}
-	w.setHeader(in)
-	w.passed = false
-	w.data = streamData{}
-	w.packetRules(in)
-	if in.Conversation != nil && int(in.AppProto) < len(w.set.protos) && in.Flow != nil {
-		plan := &w.set.protos[in.AppProto]
-		if plan.dirs[0].any || plan.dirs[1].any {
-			w.transactions(in, plan)
-		}
+	if in.Time == 0 && in.Packet != nil {
+		in.Time = in.Packet.Time
 	}
-	if w.data.have {
-		in.Stream.RawDone(in.Flow, in.Dir, len(w.data.bytes))
+	w.passed = false
+	if in.Ending {
+		for in.Dir = flow.ToServer; in.Dir <= flow.ToClient; in.Dir++ {
+			w.look(in)
+		}
+		in.Dir = flow.ToServer
+	} else {
+		w.look(in)
 	}
 	if len(w.matches) == 0 {
 		return nil
 	}
 	return w.settle(in)
+}
+
+// look judges one direction.
+func (w *Worker) look(in *Input) {
+	w.setHeader(in)
+	w.data = streamData{}
+	w.packetRules(in)
+	if in.Conversation != nil && int(in.Flow.AppProto) < len(w.set.protos) && in.Flow != nil {
+		plan := &w.set.protos[in.Flow.AppProto]
+		if plan.dirs[0].any || plan.dirs[1].any {
+			w.transactions(in, plan)
+		}
+	}
+	if w.data.have {
+		in.Session.RawDone(in.Dir, len(w.data.bytes))
+	}
 }
 
 // settle sorts the packet's matches, lets pass rules end them and bounds their number.
@@ -156,6 +173,15 @@ func (w *Worker) settle(in *Input) []Match {
 			if loud++; loud > w.set.opts.AlertsMax {
 				w.Stats.Overflow++
 				continue
+			}
+		}
+		if w.set.opts.Inline && m.Action >= rule.Drop {
+			m.Dropped = true
+			if m.Flow && in.Flow != nil && in.Flow.Action == flow.ActionNone {
+				in.Flow.Action = flow.ActionDrop
+				if m.Action != rule.Drop {
+					in.Flow.Action = flow.ActionReject
+				}
 			}
 		}
 		w.matches[kept] = m
@@ -183,6 +209,15 @@ func (w *Worker) matched(s *sig, index uint32, in *Input, m Match) {
 		w.passed = true
 	}
 	w.matches = append(w.matches, m)
+}
+
+// newAppEvents takes what app noticed of the flow since the last packet.
+func (w *Worker) newAppEvents(in *Input) {
+	if all := in.conversationEvents(); len(all) > 0 {
+		st := w.flowState(in.Flow, true)
+		w.appEvents = all[min(st.events, len(all)):]
+		st.events = len(all)
+	}
 }
 
 func transportOf(p *decode.Packet) int {
@@ -226,7 +261,11 @@ func (w *Worker) packetRules(in *Input) {
 	if p != nil && p.IPVersion != 0 && (in.Flow == nil || in.Flow.Packets[in.Dir] <= 1) {
 		w.cand = append(w.cand, set.ipOnly...)
 	}
-	if len(set.events) > 0 && (len(in.StreamEvents) > 0 || len(in.AppEvents) > 0 || p != nil && p.Events != (decode.EventSet{})) {
+	w.appEvents = nil
+	if set.onApp && in.Conversation != nil && in.Flow != nil {
+		w.newAppEvents(in)
+	}
+	if len(set.events) > 0 && (len(in.StreamEvents) > 0 || len(w.appEvents) > 0 || p != nil && p.Events != (decode.EventSet{})) {
 		w.cand = append(w.cand, set.events...)
 	}
 	var group *portGroup
@@ -253,9 +292,9 @@ func (w *Worker) packetRules(in *Input) {
 
 func (w *Worker) gatherPayload(in *Input, group *portGroup) {
 	p := in.Packet
-	if in.Stream != nil && in.Flow != nil {
-		data, flush := in.Stream.Raw(in.Flow, in.Dir)
-		if len(data) > 0 && (flush || in.End || len(data) >= w.set.opts.ChunkBytes) {
+	if in.Session != nil && in.Flow != nil {
+		data, flush := in.Session.Raw(in.Dir)
+		if len(data) > 0 && (flush || in.Ending || len(data) >= w.set.opts.ChunkBytes) {
 			w.data = streamData{data, true}
 			w.gather(&group.stream, data)
 		}
@@ -268,7 +307,7 @@ func (w *Worker) gatherPayload(in *Input, group *portGroup) {
 		return
 	}
 	w.gather(&group.packet, p.Payload)
-	if p.Proto == decode.ProtoTCP && !in.InStream {
+	if p.Proto == decode.ProtoTCP && !in.Accepted {
 		w.gather(&group.stream, p.Payload)
 	}
 }
@@ -284,7 +323,7 @@ func (s *sig) flowHolds(in *Input) bool {
 	if s.flow == 0 {
 		return true
 	}
-	if s.flow&needEstablished != 0 && !in.Established || s.flow&needNotEstablished != 0 && in.Established {
+	if s.flow&needEstablished != 0 && !in.established() || s.flow&needNotEstablished != 0 && in.established() {
 		return false
 	}
 	return s.fragHolds(in)
@@ -300,10 +339,10 @@ func (s *sig) fragHolds(in *Input) bool {
 
 // packetRule evaluates a rule on the packet; stream: it held on the reassembled stream.
 func (w *Worker) packetRule(s *sig, index uint32, in *Input) (stream, ok bool) {
-	if !s.flowHolds(in) || s.apps != nil && !hasApp(s.apps, in.AppProto) || !w.headerHolds(s) {
+	if !s.flowHolds(in) || s.apps != nil && !hasApp(s.apps, in.Flow.AppProto) || !w.headerHolds(s) {
 		return false, false
 	}
-	if in.End && !s.hasPayload {
+	if in.Ending && !s.hasPayload {
 		return false, false
 	}
 	for i := range s.packet {
@@ -341,7 +380,7 @@ func (w *Worker) payload(s *sig, index uint32, in *Input) (stream, ok bool) {
 	if p == nil || in.NoPayload || !p.HasL4 && p.Payload == nil {
 		return false, false
 	}
-	if p.Proto == decode.ProtoTCP && !s.inPacket && in.InStream {
+	if p.Proto == decode.ProtoTCP && !s.inPacket && in.Accepted {
 		return false, false
 	}
 	if s.flow&needOnlyStream != 0 || len(p.Payload) == 0 && p.Proto == decode.ProtoTCP {
@@ -372,5 +411,3 @@ func (w *Worker) chainHolds(c *chain.Chain, buf []byte, index uint32) bool {
 
 // keepCaptures stores what expressions caught as numbers or bits of the flow.
 func (w *Worker) keepCaptures(*sig, *Input) {}
-
-var _ = contract.ToServer

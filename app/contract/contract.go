@@ -118,7 +118,8 @@ type TxState struct {
 	NoInspect   [2]bool
 	Inspected   [2]uint8 // 1 + highest progress whose rules are settled
 	EventsSeen  int
-	Detect      uint32 // handle into detect's slab
+	Detect      uint32   // handle into detect's slab
+	DetectEvent [2]uint8 // events that detect has looked at, by direction
 	FirstNumber uint64
 	Alerts      uint16
 }

@@ -99,7 +99,7 @@ func (e *Eval) read(f field, pos int) (v uint64, at, used int64, ok bool) {
 }
 
 func (e *Eval) byteTest(t *rule.ByteTest, pos int) bool {
-	v, _, _, ok := e.read(field{boundOf(t.Count).get(e.Vars), boundOf(t.Offset).get(e.Vars), t.Relative, t.Little, t.String, t.DCE, t.Base, t.Bitmask}, pos)
+	v, _, _, ok := e.read(field{boundOf(t.Count).place(e.Vars), boundOf(t.Offset).place(e.Vars), t.Relative, t.Little, t.String, t.DCE, t.Base, t.Bitmask}, pos)
 	if !ok {
 		return false
 	}
@@ -128,7 +128,7 @@ func (e *Eval) byteTest(t *rule.ByteTest, pos int) bool {
 
 // byteJump returns the new position.
 func (e *Eval) byteJump(t *rule.ByteJump, pos int) (int, bool) {
-	f := field{boundOf(t.Count).get(e.Vars), boundOf(t.Offset).get(e.Vars), t.Relative, t.Little, t.String, t.DCE, t.Base, t.Bitmask}
+	f := field{boundOf(t.Count).place(e.Vars), boundOf(t.Offset).place(e.Vars), t.Relative, t.Little, t.String, t.DCE, t.Base, t.Bitmask}
 	var v uint64
 	var at, used int64
 	if f.count > 0 {
@@ -169,7 +169,7 @@ func (e *Eval) setVar(i int, v uint64) {
 }
 
 func (e *Eval) byteExtract(t *rule.ByteExtract, pos int) bool {
-	v, _, _, ok := e.read(field{boundOf(t.Count).get(e.Vars), boundOf(t.Offset).get(e.Vars), t.Relative, t.Little, t.String, t.DCE, t.Base, t.Bitmask}, pos)
+	v, _, _, ok := e.read(field{boundOf(t.Count).place(e.Vars), boundOf(t.Offset).place(e.Vars), t.Relative, t.Little, t.String, t.DCE, t.Base, t.Bitmask}, pos)
 	if !ok {
 		return false
 	}
@@ -184,7 +184,7 @@ func (e *Eval) byteExtract(t *rule.ByteExtract, pos int) bool {
 }
 
 func (e *Eval) byteMath(t *rule.ByteMath, pos int) bool {
-	v, _, _, ok := e.read(field{boundOf(t.Count).get(e.Vars), boundOf(t.Offset).get(e.Vars), t.Relative, t.Little, t.String, t.DCE, t.Base, 0}, pos)
+	v, _, _, ok := e.read(field{boundOf(t.Count).place(e.Vars), boundOf(t.Offset).place(e.Vars), t.Relative, t.Little, t.String, t.DCE, t.Base, 0}, pos)
 	if !ok {
 		return false
 	}

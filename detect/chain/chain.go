@@ -78,7 +78,7 @@ func (e *Eval) simple(s *step, pos int) bool {
 	case stByteMath:
 		return e.byteMath(s.math, pos)
 	case stIsDataAt:
-		at := boundOf(s.data.At).get(e.Vars)
+		at := boundOf(s.data.At).place(e.Vars)
 		var ok bool
 		if s.relative {
 			ok = int64(pos)+at <= int64(len(e.buf))
@@ -106,25 +106,25 @@ func (e *Eval) window(s *step, pos int) (lo, hi int64) {
 		lo = int64(pos)
 		d := int64(0)
 		if s.hasDistance {
-			d = s.distance.get(e.Vars)
+			d = s.distance.place(e.Vars)
 			lo = max(lo+d, 0)
 		}
 		if s.hasWithin {
-			hi = min(int64(pos)+d+s.within.get(e.Vars), n)
+			hi = min(int64(pos)+d+s.within.place(e.Vars), n)
 		}
 		if s.hasDepth {
-			hi = min(hi, int64(pos)+s.depth.get(e.Vars))
+			hi = min(hi, int64(pos)+s.depth.place(e.Vars))
 		}
 		if s.hasOffset {
-			lo = max(lo, s.offset.get(e.Vars))
+			lo = max(lo, s.offset.place(e.Vars))
 		}
-		return lo, hi
+		return max(lo, 0), min(hi, n)
 	}
 	if s.hasOffset {
-		lo = s.offset.get(e.Vars)
+		lo = s.offset.place(e.Vars)
 	}
 	if s.hasDepth {
-		hi = s.depth.get(e.Vars)
+		hi = s.depth.place(e.Vars)
 		if s.depth.ref > 0 || s.hasOffset && s.offset.ref > 0 {
 			hi += lo
 		}
@@ -136,7 +136,7 @@ func (e *Eval) window(s *step, pos int) (lo, hi int64) {
 			hi = max(hi-int64(e.Start), 0)
 		}
 	}
-	return lo, min(hi, n)
+	return max(lo, 0), min(hi, n)
 }
 
 func (e *Eval) content(s *step, rest []step, pos int) bool {
@@ -285,7 +285,7 @@ func (e *Eval) base64(s *step, pos int) bool {
 	if s.relative {
 		lo = int64(pos)
 	}
-	lo += s.base64.Offset.Value
+	lo += boundOf(s.base64.Offset).place(nil)
 	if lo < 0 || lo >= int64(len(e.buf)) {
 		return false
 	}

@@ -75,6 +75,14 @@ func (b bound) get(vars []uint64) int64 {
 	return b.value
 }
 
+// boundMax keeps positions out of the reach of overflow: traffic chooses what variables hold.
+const boundMax = 1 << 32
+
+// place is get for a position or a length.
+func (b bound) place(vars []uint64) int64 {
+	return min(max(b.get(vars), -boundMax), boundMax)
+}
+
 func upper(c byte) byte {
 	if c >= 'a' && c <= 'z' {
 		return c - 32
