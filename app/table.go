@@ -10,6 +10,7 @@ package app
 import (
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/app/dcerpc"
+	"github.com/dejpha/dejpha/app/krb5"
 	"github.com/dejpha/dejpha/app/smb"
 )
 
@@ -18,6 +19,7 @@ func Protocols() []contract.Protocol {
 	return []contract.Protocol{
 		smb.Protocol(),
 		dcerpc.Protocol(),
+		krb5.Protocol(),
 	}
 }
 

@@ -31,11 +31,11 @@ const (
 	RPCBind                         // Name interface UUID, Text pipe or port
 	RPCCall                         // Name interface UUID lower case, Code opnum, Size stub bytes, Text pipe
 	SMBTree                         // Name share
-	SMBFile                         // Name path, Code 0 open, 1 create, 2 write, 3 read, 4 delete
-	SMBCommand                      // Code command, Text dialect
-	KerberosRequest                 // Code message type, Name client principal, Text comma-joined etypes
+	SMBFile                         // Name path, Text share, Code 0 open, 1 create, 2 write, 3 read, 4 delete; Size 1 if what is written or read begins as an executable
+	SMBCommand                      // Code command, Text "1" or "2" (version), Size function of a transaction
+	KerberosRequest                 // Code message type (10 AS-REQ, 11 AS-REP, 12 TGS-REQ, 13 TGS-REP), Name client (AS) or service (TGS), Text comma-joined etypes; Size 1 if the client proved itself (preauthentication)
 	KerberosError                   // Code error code, Name client principal
-	LDAPRequest                     // Code operation, Name base or DN, Text filter or attributes
+	LDAPRequest                     // Code operation, Name base or DN, Text filter and attributes as text, up to 512 bytes; Size result count for a reply (Dir to client)
 	MailSent                        // Name from, Text to, Code recipients
 	SSHVersion                      // Name software, Dir
 	DHCPOffer                       // Name server id, Text router/dns offered, Code message type

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/app/der"
 	"github.com/dejpha/dejpha/app/ntlmssp"
 )
 
@@ -69,14 +70,14 @@ func (p *parser) ticket(t *tx, b []byte) {
 	if i < 0 {
 		return
 	}
-	req := inside(b[i+len(krb5OID):], 0x6e, 0x30)
+	req := der.Inside(b[i+len(krb5OID):], 0x6e, 0x30)
 	for len(req) > 0 {
-		tag, body, rest := der(req)
+		tag, body, rest, ok := der.Next(req)
 		if tag == 0xa3 {
-			t.kerberos = p.ticketNames(t, inside(body, 0x61, 0x30))
+			t.kerberos = p.ticketNames(t, der.Inside(body, 0x61, 0x30))
 			return
 		}
-		if rest == nil {
+		if !ok {
 			return
 		}
 		req = rest
@@ -85,19 +86,24 @@ func (p *parser) ticket(t *tx, b []byte) {
 
 func (p *parser) ticketNames(t *tx, b []byte) bool {
 	for len(b) > 0 {
-		tag, body, rest := der(b)
+		tag, body, rest, ok := der.Next(b)
+		if !ok {
+			return false
+		}
 		switch tag {
 		case 0xa1:
-			if _, s, _ := der(body); s != nil {
+			if _, s, _, ok := der.Next(body); ok {
 				t.realm = append(t.realm[:0], s[:min(len(s), nameMax)]...)
 			}
 		case 0xa2:
-			name := inside(body, 0x30)
-			_, _, name = der(name)
-			name = inside(name, 0xa1, 0x30)
+			name := der.Inside(body, 0x30)
+			_, _, name, _ = der.Next(name)
+			name = der.Inside(name, 0xa1, 0x30)
 			for len(name) > 0 && len(t.snames) < 8 {
 				var s []byte
-				_, s, name = der(name)
+				if _, s, name, ok = der.Next(name); !ok {
+					break
+				}
 				t.snames = append(t.snames, bytes.Clone(s[:min(len(s), nameMax)]))
 			}
 			return true
@@ -105,41 +111,4 @@ func (p *parser) ticketNames(t *tx, b []byte) bool {
 		b = rest
 	}
 	return false
-}
-
-// inside goes down through elements of the given tags; nil if they are not there.
-func inside(b []byte, tags ...byte) []byte {
-	for _, want := range tags {
-		tag, body, _ := der(b)
-		if tag != want {
-			return nil
-		}
-		b = body
-	}
-	return b
-}
-
-// der splits the first element off b. A length that goes beyond b is cut to it; body and rest are nil when
-// there is no element.
-func der(b []byte) (tag byte, body, rest []byte) {
-	if len(b) < 2 {
-		return 0, nil, nil
-	}
-	n, at := int(b[1]), 2
-	if n >= 0x80 {
-		k := n & 0x7f
-		if k == 0 || k > 4 || len(b) < 2+k {
-			return 0, nil, nil
-		}
-		n = 0
-		for _, c := range b[2 : 2+k] {
-			n = n<<8 | int(c)
-		}
-		at += k
-	}
-	end := len(b)
-	if n < end-at {
-		end = at + n
-	}
-	return b[0], b[at:end], b[end:]
 }
