@@ -148,6 +148,9 @@ func (b *builder) condition(x rule.Condition) *Refusal {
 		if why != nil {
 			return why
 		}
+		if c.kind == cdAlways {
+			return nil
+		}
 		if c.kind == cdStreamSize {
 			s.state = append(s.state, c)
 		} else {
@@ -301,6 +304,8 @@ func (b *builder) finish() *Refusal {
 		}
 	case b.ipOnly():
 		s.kind = kindIPOnly
+	case b.protocolOnly():
+		s.kind = kindProtocol
 	}
 	s.stateful = len(s.posts) > 0 || len(s.state) > 0
 	s.fast = s.pickFast()
@@ -331,6 +336,20 @@ func (b *builder) ipOnly() bool {
 	s := b.s
 	return !s.hasPayload && len(s.packet) == 0 && len(s.buffers) == 0 && len(s.tx) == 0 && s.apps == nil && s.flow == 0 &&
 		s.srcPorts.Any && s.dstPorts.Any && len(s.state) == 0 && len(s.posts) == 0 && s.dirs == 3 && (s.src >= 0 || s.dst >= 0)
+}
+
+// protocolOnly says whether the rule asks for nothing but a flow's protocol: it is tried when that becomes known.
+func (b *builder) protocolOnly() bool {
+	s := b.s
+	if len(s.packet) == 0 || s.hasPayload || len(s.buffers) > 0 || len(s.state) > 0 || len(s.posts) > 0 {
+		return false
+	}
+	for i := range s.packet {
+		if s.packet[i].kind != cdAppProtocol {
+			return false
+		}
+	}
+	return true
 }
 
 // buffer compiles one sticky buffer's conditions.
@@ -392,16 +411,6 @@ func (c *compiler) bufferIndex(name, key string, trans []chain.Transform) int {
 	if !ok {
 		i = len(n.buffers)
 		k := bufferKind{name: name, key: key, trans: trans}
-		for j, sh := range app.Shared() {
-			if sh.Name == name {
-				k.shared = j + 1
-			}
-			for _, a := range sh.Aliases {
-				if a == name {
-					k.shared = j + 1
-				}
-			}
-		}
 		n.buffers = append(n.buffers, k)
 		n.byBuffer[key] = i
 	}
@@ -410,14 +419,18 @@ func (c *compiler) bufferIndex(name, key string, trans []chain.Transform) int {
 
 func refuse(r *chain.Refusal) *Refusal { return &Refusal{Pos: r.Pos, Why: r.Why} }
 
-// sharedIndex is the index of a shared keyword + 1, 0 if it is none.
-func sharedIndex(name string) int {
-	for j, sh := range app.Shared() {
-		if sh.Name == name {
-			return j + 1
+// sharedIndex is the index of a keyword in app.Shared plus 1, 0 if it is none.
+func (c *compiler) sharedIndex(name string) int {
+	if c.shared == nil {
+		c.shared = map[string]int{}
+		for j, k := range app.Shared() {
+			c.shared[k.Name] = j + 1
+			for _, a := range k.Aliases {
+				c.shared[a] = j + 1
+			}
 		}
 	}
-	return 0
+	return c.shared[name]
 }
 
 // keywordIn finds a keyword of a protocol for a direction, -1 if it has none.
@@ -453,7 +466,7 @@ func (b *builder) resolve() *Refusal {
 				continue
 			}
 			for d := contract.ToServer; d <= contract.ToClient; d++ {
-				t.kw[a][d] = t.find(&protos[a-first], d)
+				t.kw[a][d] = t.find(b.c, &protos[a-first], d)
 			}
 		}
 	}
@@ -507,7 +520,7 @@ func (s *sig) answers(a int) uint8 {
 // sharedBase marks keyword numbers that are answered by a transaction's files.
 const sharedBase = 10000
 
-func (t *txTest) find(p *contract.Protocol, d contract.Direction) int16 {
+func (t *txTest) find(c *compiler, p *contract.Protocol, d contract.Direction) int16 {
 	if t.kind == txEvent {
 		if p.Name == t.app || familyHas(t.app, p.Name) && t.event < len(p.Events) && p.Events[t.event] == t.name {
 			return 0
@@ -517,7 +530,7 @@ func (t *txTest) find(p *contract.Protocol, d contract.Direction) int16 {
 	if kw := keywordIn(p, t.name, d); kw >= 0 {
 		return kw
 	}
-	if i := sharedIndex(t.name); i > 0 {
+	if i := c.sharedIndex(t.name); i > 0 {
 		return int16(sharedBase + i - 1)
 	}
 	return -1

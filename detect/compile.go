@@ -121,6 +121,7 @@ func flowIntUse(c rule.Condition) (sets, reads bool) {
 type compiler struct {
 	set       *Set
 	addresses map[string]int32
+	shared    map[string]int
 }
 
 func (c *compiler) address(a rule.Addresses) int32 {

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/detect/chain"
 	"github.com/dejpha/dejpha/rule"
@@ -28,6 +29,7 @@ const (
 	cdStreamSize
 	cdFlowNumber
 	cdNever
+	cdAlways
 	cdChecksum
 )
 
@@ -228,7 +230,7 @@ func (c *cond) packetHolds(w *Worker, in *Input) bool {
 	case cdNumber:
 		return c.numberHolds(w, in)
 	case cdAppProtocol:
-		return c.appProtocol(in) != c.negated
+		return c.appProtocol(in)
 	case cdStreamEvent:
 		for _, e := range in.StreamEvents {
 			if uint64(e) == c.a {
@@ -245,6 +247,8 @@ func (c *cond) packetHolds(w *Worker, in *Input) bool {
 		return false
 	case cdNever:
 		return c.negated
+	case cdAlways:
+		return true
 	}
 	if p == nil {
 		return false
@@ -311,24 +315,29 @@ func (c *cond) checksum(p *decode.Packet) bool {
 	return bad == (c.a == 1)
 }
 
+// appProtocol judges app-layer-protocol; before anything is known neither a name nor its negation holds.
 func (c *cond) appProtocol(in *Input) bool {
 	f := in.Flow
 	if f == nil {
 		return false
 	}
-	have := f.AppProto
 	switch c.mode {
 	case "toserver", "to_server":
-		have = f.AppProtoTS
+		return c.appIs(f.AppProtoTS)
 	case "toclient", "to_client":
-		have = f.AppProtoTC
+		return c.appIs(f.AppProtoTC)
 	case "either":
-		return hasApp(c.apps, f.AppProtoTS) || hasApp(c.apps, f.AppProtoTC)
+		return c.appIs(f.AppProtoTS) || c.appIs(f.AppProtoTC)
+	case "original":
+		if v, ok := in.Conversation.(*app.Conversation); ok && v != nil && v.Before != 0 {
+			return c.appIs(v.Before)
+		}
 	}
-	if have == 0 && c.negated { // unknown yet: neither it nor another
-		return true
-	}
-	return hasApp(c.apps, have)
+	return c.appIs(f.AppProto)
+}
+
+func (c *cond) appIs(have uint16) bool {
+	return have != app.Unknown && hasApp(c.apps, have) != c.negated
 }
 
 func hasApp(list []uint16, app uint16) bool {
@@ -343,6 +352,8 @@ func hasApp(list []uint16, app uint16) bool {
 // makeWord compiles a packet keyword given as a word.
 func makeWord(t *rule.Word) (cond, *Refusal) {
 	switch t.Name {
+	case "tag", "bypass", "prefilter", "filestore", "noalert":
+		return cond{kind: cdAlways}, nil // they say what to do with a match, not whether there is one
 	case "sameip":
 		return cond{kind: cdSameIP}, nil
 	case "ip_proto":

@@ -105,18 +105,19 @@ type Match struct {
 
 // Set is a compiled rule set. Immutable.
 type Set struct {
-	rules  []sig
-	opts   Options
-	names  names
-	protos []protoPlan // by app number
-	packet [3][2]ports // TCP, UDP, other; by direction: packet payload and rules without literal
-	stream [2]ports    // TCP stream by direction
-	ipOnly []uint32    // rules of addresses alone
-	events []uint32    // rules on decode, stream or app events of a flow
-	counts Counts
-	addrs  []addressSet
-	vars   int
-	onApp  bool // some rule waits for an event of app itself
+	rules    []sig
+	opts     Options
+	names    names
+	protos   []protoPlan // by app number
+	packet   [3][2]ports // TCP, UDP, other; by direction: packet payload and rules without literal
+	stream   [2]ports    // TCP stream by direction
+	ipOnly   []uint32    // rules of addresses alone
+	events   []uint32    // rules on decode, stream or app events of a flow
+	protocol []uint32    // rules on the flow's protocol alone
+	counts   Counts
+	addrs    []addressSet
+	vars     int
+	onApp    bool // some rule waits for an event of app itself
 }
 
 // Counts says how the rules were filed.

@@ -112,6 +112,8 @@ func (c *compiler) file() {
 		case g.kind == kindIPOnly:
 			s.counts.IPOnly++
 			s.ipOnly = append(s.ipOnly, uint32(i))
+		case g.kind == kindProtocol:
+			s.protocol = append(s.protocol, uint32(i))
 		case g.onEvent():
 			s.events = append(s.events, uint32(i))
 			for j := range g.packet {

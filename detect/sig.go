@@ -42,6 +42,7 @@ type sigKind uint8
 const (
 	kindPacket sigKind = iota
 	kindIPOnly
+	kindProtocol
 	kindTx
 )
 
@@ -107,10 +108,9 @@ type names struct {
 
 // bufferKind is a buffer with its transforms: scanned once for all rules that use it.
 type bufferKind struct {
-	name   string
-	key    string
-	trans  []chain.Transform
-	shared int // index into app.Shared + 1, 0: none
+	name  string
+	key   string
+	trans []chain.Transform
 }
 
 func newNames() names {

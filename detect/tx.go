@@ -2,11 +2,13 @@ package detect
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/detect/chain"
 	"github.com/dejpha/dejpha/flow"
+	"github.com/dejpha/dejpha/rule"
 )
 
 // Bounds on what a transaction can make detect hold and do.
@@ -336,7 +338,7 @@ func (w *Worker) txRule(s *sig, index uint32, in *Input, tx contract.Tx, dir con
 	}
 	if s.hasPayload {
 		if _, ok := w.payload(s, index, in); !ok {
-			return txFail, 0
+			return waitFor(done), mask
 		}
 	}
 	for i := range s.buffers {
@@ -496,6 +498,18 @@ func (w *Worker) fileTest(t *txTest, index uint32, tx contract.Tx, dir contract.
 				return txMatch
 			}
 		}
+	case app.SharedFilenameOld, app.SharedFileExt:
+		for n := 0; n < instancesMax; n++ {
+			f := fileOf(tx, dir, n)
+			if f == nil {
+				break
+			}
+			if nameHolds(t.custom, f.Name, int(kw-sharedBase) == app.SharedFileExt) {
+				return txMatch
+			}
+		}
+	case app.SharedFileStore:
+		return txMatch // a wish, not a condition
 	case app.SharedFileSize:
 		for n := 0; n < instancesMax; n++ {
 			f := fileOf(tx, dir, n)
@@ -508,4 +522,16 @@ func (w *Worker) fileTest(t *txTest, index uint32, tx contract.Tx, dir contract.
 		}
 	}
 	return waitFor(done)
+}
+
+// nameHolds judges filename (a part of the name) and fileext (what follows the last dot), whatever the case.
+func nameHolds(c *rule.Custom, name []byte, ext bool) bool {
+	want, _ := c.Arg.(string)
+	want = strings.Trim(strings.TrimSpace(want), `"`)
+	have := string(name)
+	if ext {
+		have = have[strings.LastIndexByte(have, '.')+1:]
+		return strings.EqualFold(have, want) != c.Negated
+	}
+	return strings.Contains(strings.ToLower(have), strings.ToLower(want)) != c.Negated
 }

@@ -53,7 +53,8 @@ type flowState struct {
 	ints   hoststate.FlowInts
 	txs    []uint32
 	used   bool
-	events int // of app, looked at
+	events int     // of app, looked at
+	known  [3]bool // protocol rules were tried: to server, to client, both
 }
 
 // NewWorker makes a worker. bits holds what outlives flows; nil: an own table of 64 Ki bits.
@@ -111,7 +112,7 @@ func (w *Worker) FlowEnd(f *flow.Flow) {
 	}
 	st.bits.Reset()
 	st.ints.Reset()
-	st.txs, st.used, st.events = st.txs[:0], false, 0
+	st.txs, st.used, st.events, st.known = st.txs[:0], false, 0, [3]bool{}
 	w.free = append(w.free, f.Detect)
 	f.Detect = 0
 }
@@ -211,6 +212,20 @@ func (w *Worker) matched(s *sig, index uint32, in *Input, m Match) {
 	w.matches = append(w.matches, m)
 }
 
+// protocolKnown says whether the flow's protocol became known with this packet, by one direction or for the whole.
+func (w *Worker) protocolKnown(f *flow.Flow) bool {
+	now := [3]bool{f.AppProtoTS != 0, f.AppProtoTC != 0, f.AppProto != 0}
+	if now == ([3]bool{}) {
+		return false
+	}
+	st := w.flowState(f, true)
+	if st.known == now {
+		return false
+	}
+	st.known = now
+	return true
+}
+
 // newAppEvents takes what app noticed of the flow since the last packet.
 func (w *Worker) newAppEvents(in *Input) {
 	if all := in.conversationEvents(); len(all) > 0 {
@@ -260,6 +275,9 @@ func (w *Worker) packetRules(in *Input) {
 	p := in.Packet
 	if p != nil && p.IPVersion != 0 && (in.Flow == nil || in.Flow.Packets[in.Dir] <= 1) {
 		w.cand = append(w.cand, set.ipOnly...)
+	}
+	if len(set.protocol) > 0 && in.Flow != nil && w.protocolKnown(in.Flow) {
+		w.cand = append(w.cand, set.protocol...)
 	}
 	w.appEvents = nil
 	if set.onApp && in.Conversation != nil && in.Flow != nil {
@@ -367,7 +385,6 @@ func (w *Worker) packetRule(s *sig, index uint32, in *Input) (stream, ok bool) {
 			return false, false
 		}
 	}
-	w.keepCaptures(s, in)
 	return stream, true
 }
 
@@ -408,6 +425,3 @@ func (w *Worker) chainHolds(c *chain.Chain, buf []byte, index uint32) bool {
 	}
 	return ok
 }
-
-// keepCaptures stores what expressions caught as numbers or bits of the flow.
-func (w *Worker) keepCaptures(*sig, *Input) {}

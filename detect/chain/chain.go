@@ -95,7 +95,7 @@ func (e *Eval) simple(s *step, pos int) bool {
 	case stBase64:
 		return e.base64(s, pos)
 	}
-	return s.kind == stAbsent && len(e.buf) == 0
+	return s.kind == stAbsent && s.negated // the buffer is there: "or else" leaves it to the rest
 }
 
 // window is where a content may lie: from lo to hi in the buffer.

@@ -17,6 +17,9 @@ const scoreChosen = 1 << 30
 // Best returns the chain's strongest literal and its score, -1 if it has none.
 func (c *Chain) Best() (best Fast, score int) {
 	score = -1
+	if c.AcceptsAbsent() {
+		return best, score
+	}
 	for i := range c.steps {
 		s := &c.steps[i]
 		if s.kind != stContent || s.negated || len(s.lit) == 0 {

@@ -161,7 +161,7 @@ func makeStep(x rule.Condition) (step, *Refusal) {
 	case *rule.Base64Decode:
 		return step{kind: stBase64, base64: t, relative: t.Relative}, nil
 	case *rule.Absent:
-		return step{kind: stAbsent}, nil
+		return step{kind: stAbsent, negated: t.OrElse}, nil
 	}
 	return step{}, &Refusal{Why: x.Keyword() + " is not known to detection"}
 }
