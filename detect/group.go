@@ -299,7 +299,7 @@ func (c *compiler) buildGroup(rules []uint32, transport int) portGroup {
 			packet.add(&g.fast.Fast, i, true)
 		}
 		if tcp && g.inStream {
-			stream.add(&g.fast.Fast, i, false)
+			stream.add(&g.fast.Fast, i, true)
 		}
 	}
 	return portGroup{packet: packet.build(&c.set.counts), stream: stream.build(&c.set.counts)}

@@ -34,13 +34,22 @@ type Matcher struct {
 	entries []entry
 	data    []byte // literals longer than eight bytes, folded where their case is free
 
-	hasShort bool
-	ones     [4]uint64 // bytes that are one-byte literals
-	pairs    []uint64  // bit per two folded bytes that begin a literal of two or three bytes; nil: none
-	oneList  [][]short // by byte; nil if no one-byte literal
-	pairMap  map[uint16][]short
-	count    int
-	minLen   int
+	near   shorts // short literals that lie within nearBytes of the start
+	far    shorts // all other short literals
+	count  int
+	minLen int
+}
+
+// nearBytes is how far the depth of a short literal may reach for the scan to stop there.
+const nearBytes = 64
+
+// shorts finds literals of one to three bytes.
+type shorts struct {
+	any     bool
+	ones    [4]uint64 // bytes that are one-byte literals
+	pairs   []uint64  // bit per two folded bytes that begin a literal of two or three bytes; nil: none
+	oneList [][]short // by byte; nil if no one-byte literal
+	pairMap map[uint16][]short
 }
 
 // entry is one literal of four bytes or more.
@@ -143,7 +152,7 @@ func (m *Matcher) Count() int { return m.count }
 
 // Bytes returns the memory the matcher holds.
 func (m *Matcher) Bytes() int {
-	return len(m.filter)*8 + len(m.starts)*4 + len(m.entries)*48 + len(m.data) + len(m.pairs)*8 + len(m.oneList)*24
+	return len(m.filter)*8 + len(m.starts)*4 + len(m.entries)*48 + len(m.data) + (len(m.near.pairs)+len(m.far.pairs))*8 + (len(m.near.oneList)+len(m.far.oneList))*24
 }
 
 type keyedEntry struct {
@@ -215,26 +224,34 @@ func (m *Matcher) addShort(p *Pattern) {
 			s.bytes[i], s.mask[i] = c&0xDF, 0xDF
 		}
 	}
-	m.hasShort = true
-	if len(p.Bytes) == 1 {
-		if m.oneList == nil {
-			m.oneList = make([][]short, 256)
+	if p.Depth != 0 && p.Depth <= nearBytes {
+		m.near.add(s)
+	} else {
+		m.far.add(s)
+	}
+}
+
+func (t *shorts) add(s short) {
+	t.any = true
+	if s.length == 1 {
+		if t.oneList == nil {
+			t.oneList = make([][]short, 256)
 		}
 		for c := 0; c < 256; c++ {
 			if byte(c)&s.mask[0] == s.bytes[0] {
-				m.ones[c>>6] |= 1 << (c & 63)
-				m.oneList[c] = append(m.oneList[c], s)
+				t.ones[c>>6] |= 1 << (c & 63)
+				t.oneList[c] = append(t.oneList[c], s)
 			}
 		}
 		return
 	}
-	if m.pairs == nil {
-		m.pairs = make([]uint64, 1024)
-		m.pairMap = map[uint16][]short{}
+	if t.pairs == nil {
+		t.pairs = make([]uint64, 1024)
+		t.pairMap = map[uint16][]short{}
 	}
-	k := pairKey(p.Bytes[0], p.Bytes[1])
-	m.pairs[k>>6] |= 1 << (k & 63)
-	m.pairMap[k] = append(m.pairMap[k], s)
+	k := pairKey(s.bytes[0], s.bytes[1])
+	t.pairs[k>>6] |= 1 << (k & 63)
+	t.pairMap[k] = append(t.pairMap[k], s)
 }
 
 func pairKey(a, b byte) uint16 { return uint16(a&0xDF) | uint16(b&0xDF)<<8 }
@@ -271,8 +288,11 @@ func (m *Matcher) Scan(text []byte, h *Hits) {
 	if len(m.entries) > 0 && len(text) >= 4 {
 		m.scanLong(text, h)
 	}
-	if m.hasShort {
-		m.scanShort(text, h)
+	if m.near.any {
+		m.near.scan(text, min(nearBytes, len(text)), h)
+	}
+	if m.far.any {
+		m.far.scan(text, len(text), h)
 	}
 }
 
@@ -374,21 +394,22 @@ func (m *Matcher) restEqual(text []byte, e *entry) bool {
 	return true
 }
 
-func (m *Matcher) scanShort(text []byte, h *Hits) {
-	if m.oneList != nil {
-		for i, c := range text {
-			if m.ones[c>>6]>>(c&63)&1 != 0 {
-				h.short(m.oneList[c], text, i)
+// scan looks at the first n positions.
+func (t *shorts) scan(text []byte, n int, h *Hits) {
+	if t.oneList != nil {
+		for i, c := range text[:n] {
+			if t.ones[c>>6]>>(c&63)&1 != 0 {
+				h.short(t.oneList[c], text, i)
 			}
 		}
 	}
-	if m.pairs == nil {
+	if t.pairs == nil {
 		return
 	}
-	for i := 0; i+1 < len(text); i++ {
+	for i := 0; i < n && i+1 < len(text); i++ {
 		k := pairKey(text[i], text[i+1])
-		if m.pairs[k>>6]>>(k&63)&1 != 0 {
-			h.short(m.pairMap[k], text, i)
+		if t.pairs[k>>6]>>(k&63)&1 != 0 {
+			h.short(t.pairMap[k], text, i)
 		}
 	}
 }
