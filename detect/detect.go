@@ -80,6 +80,12 @@ func (in *Input) established() bool {
 	return f.State != flow.New || f.Proto != decode.ProtoTCP && f.Packets[0] > 0 && f.Packets[1] > 0
 }
 
+// encrypted says whether the protocol has gone over to encryption: the rest of the payload says nothing to a rule.
+func (in *Input) encrypted() bool {
+	c, ok := in.Conversation.(*app.Conversation)
+	return ok && c != nil && c.Stopped == contract.StopDone
+}
+
 // conversationEvents returns app's own events on the flow.
 func (in *Input) conversationEvents() []uint8 {
 	if c, ok := in.Conversation.(*app.Conversation); ok && c != nil {

@@ -312,13 +312,18 @@ func (w *Worker) gatherPayload(in *Input, group *portGroup) {
 	p := in.Packet
 	if in.Session != nil && in.Flow != nil {
 		data, flush := in.Session.Raw(in.Dir)
-		if len(data) > 0 && (flush || in.Ending || len(data) >= w.set.opts.ChunkBytes) {
+		if len(data) > 0 && in.encrypted() {
+			in.Session.RawDone(in.Dir, len(data))
+		} else if len(data) > 0 && (flush || in.Ending || len(data) >= w.set.opts.ChunkBytes) {
 			w.data = streamData{data, true}
 			w.gather(&group.stream, data)
 		}
 	}
 	if p == nil {
 		return
+	}
+	if in.encrypted() {
+		in.NoPayload = true
 	}
 	if in.NoPayload || len(p.Payload) == 0 {
 		w.cand = append(w.cand, group.packet.always...)
