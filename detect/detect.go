@@ -49,13 +49,13 @@ type Conversation interface {
 	CompleteIn(tx contract.Tx, dir contract.Direction) bool
 }
 
-// Session is what detect needs of stream's reassembly of one flow.
-type Session interface {
+// Stream is what detect needs of stream's reassembly.
+type Stream interface {
 	// Raw returns the in-order bytes of a direction that were not looked at yet and whether they must be looked at
 	// now however few they are (end of the stream, or app asked).
-	Raw(dir flow.Direction) (data []byte, flush bool)
+	Raw(f *flow.Flow, dir flow.Direction) (data []byte, flush bool)
 	// RawDone says that n of them were looked at.
-	RawDone(dir flow.Direction, n int)
+	RawDone(f *flow.Flow, dir flow.Direction, n int)
 }
 
 // Input is one packet's trip as detect sees it. The caller reuses it; slices are read during the call only.
@@ -67,7 +67,7 @@ type Input struct {
 	Number uint64
 
 	Conversation Conversation // nil: no bytes for app seen
-	Session      Session      // nil: not TCP, or not tracked
+	Stream       Stream       // nil: no reassembly; asked for TCP flows only
 	StreamEvents []uint8      // of this packet, indices into stream's table
 	Accepted     bool         // TCP: the payload was added to the stream
 	Ending       bool         // the flow is over: both directions get their last look

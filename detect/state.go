@@ -136,14 +136,14 @@ func (w *Worker) flowInt(c *cond, in *Input) bool {
 }
 
 func (w *Worker) streamSize(c *cond, in *Input) bool {
-	sizes, ok := in.Session.(interface {
-		Size(dir flow.Direction) uint64
+	sizes, ok := in.Stream.(interface {
+		Size(f *flow.Flow, dir flow.Direction) uint64
 	})
 	if !ok || in.Flow == nil {
 		return false
 	}
-	server := chain.Compare(c.op, sizes.Size(flow.ToServer), c.a, 0)
-	client := chain.Compare(c.op, sizes.Size(flow.ToClient), c.a, 0)
+	server := chain.Compare(c.op, sizes.Size(in.Flow, flow.ToServer), c.a, 0)
+	client := chain.Compare(c.op, sizes.Size(in.Flow, flow.ToClient), c.a, 0)
 	switch c.mode {
 	case "client": // what the client sent
 		return server

@@ -155,7 +155,7 @@ func (w *Worker) look(in *Input) {
 		}
 	}
 	if w.data.have {
-		in.Session.RawDone(in.Dir, len(w.data.bytes))
+		in.Stream.RawDone(in.Flow, in.Dir, len(w.data.bytes))
 	}
 }
 
@@ -310,10 +310,10 @@ func (w *Worker) packetRules(in *Input) {
 
 func (w *Worker) gatherPayload(in *Input, group *portGroup) {
 	p := in.Packet
-	if in.Session != nil && in.Flow != nil {
-		data, flush := in.Session.Raw(in.Dir)
+	if in.Stream != nil && in.Flow != nil && in.Flow.Proto == decode.ProtoTCP {
+		data, flush := in.Stream.Raw(in.Flow, in.Dir)
 		if len(data) > 0 && in.encrypted() {
-			in.Session.RawDone(in.Dir, len(data))
+			in.Stream.RawDone(in.Flow, in.Dir, len(data))
 		} else if len(data) > 0 && (flush || in.Ending || len(data) >= w.set.opts.ChunkBytes) {
 			w.data = streamData{data, true}
 			w.gather(&group.stream, data)
