@@ -207,7 +207,7 @@ type fakeStream struct {
 }
 
 func (s *fakeStream) Raw(*flow.Flow, flow.Direction) ([]byte, bool) { return []byte(s.data), s.flush }
-func (s *fakeStream) RawDone(_ *flow.Flow, _ flow.Direction, n int)   { s.done += n }
+func (s *fakeStream) RawDone(_ *flow.Flow, _ flow.Direction, n int) { s.done += n }
 
 func TestStream(t *testing.T) {
 	w := compile(t, newRule(1, "tcp", text("hello world")), newRule(2, "tcp", text("hel", depth(3))))
