@@ -11,6 +11,7 @@ import (
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/app/dcerpc"
 	"github.com/dejpha/dejpha/app/krb5"
+	"github.com/dejpha/dejpha/app/ldap"
 	"github.com/dejpha/dejpha/app/smb"
 )
 
@@ -20,6 +21,7 @@ func Protocols() []contract.Protocol {
 		smb.Protocol(),
 		dcerpc.Protocol(),
 		krb5.Protocol(),
+		ldap.Protocol(),
 	}
 }
 
