@@ -1,9 +1,13 @@
 package chain
 
 import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
 	"crypto/md5"  //nolint:gosec // the rule language names it
 	"crypto/sha1" //nolint:gosec // the rule language names it
 	"crypto/sha256"
+	"io"
 	"strconv"
 	"strings"
 
@@ -29,13 +33,16 @@ const (
 	trPseudoHeader
 	trDomain
 	trTLD
+	trHeaderLower
+	trGunzip
+	trZlib
 )
 
 var transformKinds = map[string]transformKind{
 	"dotprefix": trDotPrefix, "to_lowercase": trLower, "to_uppercase": trUpper, "strip_whitespace": trStrip,
 	"compress_whitespace": trCompress, "to_md5": trMD5, "to_sha1": trSHA1, "to_sha256": trSHA256, "url_decode": trURLDecode,
 	"xor": trXOR, "pcrexform": trPCRE, "from_base64": trBase64, "strip_pseudo_headers": trPseudoHeader,
-	"domain": trDomain, "tld": trTLD,
+	"domain": trDomain, "tld": trTLD, "header_lowercase": trHeaderLower, "gunzip": trGunzip, "zlib_deflate": trZlib,
 }
 
 // Transform changes a buffer before it is inspected.
@@ -79,6 +86,13 @@ func NewTransforms(list []rule.Transform) ([]Transform, string, *Refusal) {
 			x.re = re
 		case trBase64:
 			base64Options(&x, arg)
+		case trGunzip, trZlib:
+			x.bytes = inflateBytes
+			if f := strings.Fields(strings.ReplaceAll(arg, ",", " ")); len(f) == 2 && f[0] == "max-size" {
+				if n, err := strconv.Atoi(f[1]); err == nil && n > 0 && n <= inflateMax {
+					x.bytes = n
+				}
+			}
 		}
 		key += "|" + t.Name + ":" + t.Arg
 		out = append(out, x)
@@ -105,7 +119,11 @@ func base64Options(x *Transform, arg string) {
 	}
 }
 
-const hexLower = "0123456789abcdef"
+// Bounds on what a transform may inflate: a few bytes can stand for gigabytes.
+const (
+	inflateBytes = 1024
+	inflateMax   = 1 << 20
+)
 
 // Apply runs the transforms; the result is buf itself or lies in scratch memory, valid until the next Apply.
 func (e *Eval) Apply(list []Transform, buf []byte) []byte {
@@ -227,6 +245,21 @@ func otherTransform(t *Transform, dst, b []byte) []byte {
 			}
 			b = b[len(line):]
 		}
+	case trHeaderLower:
+		name := true
+		for _, c := range b {
+			switch {
+			case c == ':':
+				name = false
+			case c == '\n':
+				name = true
+			case name && c >= 'A' && c <= 'Z':
+				c += 32
+			}
+			dst = append(dst, c)
+		}
+	case trGunzip, trZlib:
+		return inflate(t, dst, b)
 	case trTLD, trDomain:
 		dots, want := 0, 1
 		if t.kind == trDomain {
@@ -244,4 +277,23 @@ func otherTransform(t *Transform, dst, b []byte) []byte {
 		return append(dst, b[i:]...)
 	}
 	return dst
+}
+
+// inflate appends what b unpacks to, at most t.bytes; what is not packed stays as it is.
+func inflate(t *Transform, dst, b []byte) []byte {
+	var r io.Reader
+	var err error
+	if t.kind == trGunzip {
+		r, err = gzip.NewReader(bytes.NewReader(b))
+	} else {
+		r, err = zlib.NewReader(bytes.NewReader(b))
+	}
+	if err != nil {
+		return append(dst, b...)
+	}
+	out := bytes.NewBuffer(dst)
+	if _, err = io.Copy(out, io.LimitReader(r, int64(t.bytes))); err != nil && out.Len() == len(dst) {
+		return append(dst, b...)
+	}
+	return out.Bytes()
 }
