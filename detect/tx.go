@@ -133,21 +133,24 @@ func (w *Worker) scanEntries(in *Input, tx contract.Tx, st *contract.TxState, dp
 			}
 			continue
 		}
-		if e.step > upto || e.step < st.Inspected[dir] {
+		bit := uint64(1) << min(i, 63)
+		if e.step > upto || st.DetectSeen[dir]&bit != 0 && (i < 63 || e.step < st.Inspected[dir]) {
 			continue
 		}
-		if e.buffer < 0 || len(e.group.rules) == 0 {
+		if e.buffer < 0 {
+			st.DetectSeen[dir] |= bit
 			w.cand = append(w.cand, e.group.always...)
 			continue
 		}
 		for n := 0; n < instancesMax; n++ {
 			b, ok := tx.Buffer(int(e.kw), n)
 			if !ok {
-				if n == 0 {
+				if n == 0 && done {
 					w.cand = append(w.cand, e.group.always...) // an absent buffer may be what is asked for
 				}
 				break
 			}
+			st.DetectSeen[dir] |= bit
 			w.gather(&e.group, w.eval.Apply(e.trans, b))
 			if !e.multi {
 				break
@@ -393,9 +396,9 @@ func (w *Worker) txTest(s *sig, t *txTest, index uint32, in *Input, tx contract.
 	}
 	switch t.kind {
 	case txBuffer:
-		return w.bufferTest(t, index, tx, int(kw), k.Kind == contract.KindMulti)
+		return w.bufferTest(t, index, tx, int(kw), k.Kind == contract.KindMulti, done)
 	case txNumber:
-		return numberTest(t, tx, int(kw))
+		return numberTest(t, tx, int(kw), done)
 	case txFlag:
 		v, ok := tx.Number(int(kw), 0)
 		return verdictOf((ok && v != 0) != t.flag.Negated)
@@ -420,10 +423,13 @@ func waitFor(done bool) txVerdict {
 	return txPending
 }
 
-func numberTest(t *txTest, tx contract.Tx, kw int) txVerdict {
+func numberTest(t *txTest, tx contract.Tx, kw int, done bool) txVerdict {
 	for i := 0; i < instancesMax; i++ {
 		v, ok := tx.Number(kw, i)
 		if !ok {
+			if i == 0 {
+				return waitFor(done)
+			}
 			break
 		}
 		if chain.Compare(t.number.Op, v, t.number.A, t.number.B) {
@@ -434,18 +440,23 @@ func numberTest(t *txTest, tx contract.Tx, kw int) txVerdict {
 }
 
 // bufferTest runs the chain on a buffer; of several instances one must hold.
-func (w *Worker) bufferTest(t *txTest, index uint32, tx contract.Tx, kw int, multi bool) txVerdict {
+func (w *Worker) bufferTest(t *txTest, index uint32, tx contract.Tx, kw int, multi, done bool) txVerdict {
 	e := &w.eval
-	if e.DCEBig = false; true {
-		if x, ok := tx.(contract.EndianTx); ok {
-			e.DCEBig = x.BigEndian(kw)
-		}
+	e.DCEBig = false
+	if x, ok := tx.(contract.EndianTx); ok {
+		e.DCEBig = x.BigEndian(kw)
 	}
 	trans := w.set.names.buffers[t.buffer].trans
 	for n := 0; n < instancesMax; n++ {
 		b, ok := tx.Buffer(kw, n)
 		if !ok {
-			return verdictOf(n == 0 && t.chain.AcceptsAbsent())
+			switch {
+			case n > 0:
+				return txFail
+			case !done:
+				return txPending
+			}
+			return verdictOf(t.chain.AcceptsAbsent())
 		}
 		if w.chainHolds(&t.chain, w.eval.Apply(trans, b), index) {
 			return txMatch

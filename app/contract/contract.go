@@ -118,8 +118,9 @@ type TxState struct {
 	NoInspect   [2]bool
 	Inspected   [2]uint8 // 1 + highest progress whose rules are settled
 	EventsSeen  int
-	Detect      uint32   // handle into detect's slab
-	DetectEvent [2]uint8 // events that detect has looked at, by direction
+	Detect      uint32    // handle into detect's slab
+	DetectEvent [2]uint8  // events that detect has looked at, by direction
+	DetectSeen  [2]uint64 // buffers that detect has scanned, by direction; a bit per buffer of its plan
 	FirstNumber uint64
 	Alerts      uint16
 }
