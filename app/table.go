@@ -10,6 +10,7 @@ package app
 import (
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/app/dcerpc"
+	"github.com/dejpha/dejpha/app/dns"
 	"github.com/dejpha/dejpha/app/krb5"
 	"github.com/dejpha/dejpha/app/ldap"
 	"github.com/dejpha/dejpha/app/smb"
@@ -22,6 +23,7 @@ func Protocols() []contract.Protocol {
 		dcerpc.Protocol(),
 		krb5.Protocol(),
 		ldap.Protocol(),
+		dns.Protocol(),
 	}
 }
 

@@ -1,0 +1,82 @@
+// Package pool keeps a conversation's live transactions in order and reuses those released.
+//
+// Protocols' parsers open transactions here and hand Txs to the driver. It reads no bytes and knows no protocol.
+package pool
+
+import "github.com/dejpha/dejpha/app/contract"
+
+// keepFree bounds the spare transactions of a parser at rest in the driver's pool.
+const keepFree = 8
+
+// Tx is a pointer to a transaction type; Reuse empties its own fields and keeps their memory.
+type Tx[T any] interface {
+	*T
+	contract.Tx
+	Reuse()
+}
+
+// List is one conversation's transactions. Max bounds those alive (pipelining without answers); 0 means 256.
+type List[T any, P Tx[T]] struct {
+	Max  int
+	txs  []contract.Tx
+	live []P
+	free []P
+	next uint64
+}
+
+// Open starts a transaction; nil while too many wait to be released.
+func (l *List[T, P]) Open() P {
+	limit := l.Max
+	if limit <= 0 {
+		limit = 256
+	}
+	if len(l.live) >= limit {
+		return nil
+	}
+	var t P
+	if n := len(l.free); n > 0 {
+		t, l.free = l.free[n-1], l.free[:n-1]
+	} else {
+		t = P(new(T))
+	}
+	t.State().ID = l.next
+	l.next++
+	l.live = append(l.live, t)
+	l.txs = append(l.txs, t)
+	return t
+}
+
+// Last is the youngest live transaction, nil if there is none.
+func (l *List[T, P]) Last() P {
+	if n := len(l.live); n > 0 {
+		return l.live[n-1]
+	}
+	return nil
+}
+
+// Live lists the live transactions, oldest first, until the next Open or Release.
+func (l *List[T, P]) Live() []P { return l.live }
+
+// Txs returns the live transactions for the driver, oldest first.
+func (l *List[T, P]) Txs() []contract.Tx { return l.txs }
+
+// Release takes the first n transactions back.
+func (l *List[T, P]) Release(n int) {
+	n = min(n, len(l.live))
+	for _, t := range l.live[:n] {
+		t.State().Clear()
+		t.Reuse()
+		l.free = append(l.free, t)
+	}
+	l.live = append(l.live[:0], l.live[n:]...)
+	l.txs = append(l.txs[:0], l.txs[n:]...)
+}
+
+// Reset releases all and counts from zero again.
+func (l *List[T, P]) Reset() {
+	l.Release(len(l.live))
+	if len(l.free) > keepFree {
+		l.free = append([]P(nil), l.free[:keepFree]...)
+	}
+	l.next = 0
+}
