@@ -394,17 +394,26 @@ func (w *Worker) txTest(s *sig, t *txTest, index uint32, in *Input, tx contract.
 	if k.Step[dir] > upto && !done {
 		return txPending
 	}
+	v := w.valueTest(t, index, tx, k, int(kw), dir, done)
+	if v == txFail && k.Grows && !done {
+		return txPending
+	}
+	return v
+}
+
+// valueTest judges a keyword by what the transaction holds now.
+func (w *Worker) valueTest(t *txTest, index uint32, tx contract.Tx, k *contract.Keyword, kw int, dir contract.Direction, done bool) txVerdict {
 	switch t.kind {
 	case txBuffer:
-		return w.bufferTest(t, index, tx, int(kw), k.Kind == contract.KindMulti, done)
+		return w.bufferTest(t, index, tx, kw, k.Kind == contract.KindMulti, done)
 	case txNumber:
-		return numberTest(t, tx, int(kw), done)
+		return numberTest(t, tx, kw, done)
 	case txFlag:
-		v, ok := tx.Number(int(kw), 0)
+		v, ok := tx.Number(kw, 0)
 		return verdictOf((ok && v != 0) != t.flag.Negated)
 	}
 	if c, ok := tx.(contract.CustomTx); ok {
-		return verdictOf(c.MatchCustom(int(kw), t.custom.Arg, dir) != t.custom.Negated)
+		return verdictOf(c.MatchCustom(kw, t.custom.Arg, dir) != t.custom.Negated)
 	}
 	return txFail
 }

@@ -216,6 +216,7 @@ type Keyword struct {
 	Values    map[string]uint64 // KindNumber: names for values
 	Streaming bool              // the buffer grows: it is a Body (BodyTx)
 	MaxLen    int
+	Grows     bool // instances are added or the value changes until the direction is complete: a mismatch is asked again
 }
 
 // BodyTx is implemented by transactions with streaming buffers.

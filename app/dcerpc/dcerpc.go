@@ -56,8 +56,8 @@ func Keywords() []contract.Keyword {
 	return []contract.Keyword{
 		{Name: "dcerpc.iface", Aliases: []string{"dce_iface"}, Kind: contract.KindCustom, Dirs: contract.OnBoth},
 		{Name: "dcerpc.opnum", Aliases: []string{"dce_opnum"}, Kind: contract.KindCustom, Dirs: contract.OnBoth},
-		{Name: "dcerpc.stub_data", Aliases: []string{"dce_stub_data"}, Kind: contract.KindBuffer, Dirs: contract.OnRequest},
-		{Name: "dcerpc.stub_data", Aliases: []string{"dce_stub_data"}, Kind: contract.KindBuffer, Dirs: contract.OnReply},
+		{Name: "dcerpc.stub_data", Aliases: []string{"dce_stub_data"}, Kind: contract.KindBuffer, Dirs: contract.OnRequest, Step: [2]uint8{1, 0}},
+		{Name: "dcerpc.stub_data", Aliases: []string{"dce_stub_data"}, Kind: contract.KindBuffer, Dirs: contract.OnReply, Step: [2]uint8{0, 1}},
 	}
 }
 

@@ -29,6 +29,7 @@ type tx struct {
 	entries   int
 	done, res bool
 	user      []byte
+	anonymous bool
 	startTLS  bool
 	charged   int
 }
@@ -232,11 +233,12 @@ func (p *parser) bind(t *tx) {
 	const sasl = 0xa3
 	cred := field(t.body(), sasl)
 	if cred == nil {
+		t.anonymous = len(t.user) == 0
 		return
 	}
 	p.sasl = true
 	if tok := ntlmssp.Find(cred); tok != nil && ntlmssp.Parse(tok, &p.ntlm) && p.ntlm.Type == ntlmssp.Authenticate {
-		t.user = append(t.user[:0], p.ntlm.User...)
+		t.user, t.anonymous = append(t.user[:0], p.ntlm.User...), p.ntlm.Anonymous
 	}
 }
 
@@ -290,7 +292,7 @@ func (t *tx) loggedIn(code uint32) {
 		return
 	case 0:
 		f.Kind = contract.LoginSucceeded
-		if len(t.user) == 0 {
+		if t.anonymous {
 			f.Text = "anonymous"
 		}
 	}
