@@ -11,6 +11,7 @@
 package literal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"sort"
@@ -45,11 +46,12 @@ const nearBytes = 64
 
 // shorts finds literals of one to three bytes.
 type shorts struct {
-	any     bool
-	ones    [4]uint64 // bytes that are one-byte literals
-	pairs   []uint64  // bit per two folded bytes that begin a literal of two or three bytes; nil: none
-	oneList [][]short // by byte; nil if no one-byte literal
-	pairMap map[uint16][]short
+	any      bool
+	ones     []short  // one-byte literals
+	pairs    []uint64 // bit per two folded bytes that begin a literal of two or three bytes; nil: none
+	rank     []uint16 // how many pairs lie in the words before this one
+	pairList [][]short
+	pairMap  map[uint16][]short // while building
 }
 
 // entry is one literal of four bytes or more.
@@ -144,6 +146,8 @@ func Build(patterns []Pattern) *Matcher {
 		m.count++
 	}
 	m.fillBuckets(keyed, 1<<bw)
+	m.near.finish()
+	m.far.finish()
 	return m
 }
 
@@ -152,7 +156,7 @@ func (m *Matcher) Count() int { return m.count }
 
 // Bytes returns the memory the matcher holds.
 func (m *Matcher) Bytes() int {
-	return len(m.filter)*8 + len(m.starts)*4 + len(m.entries)*48 + len(m.data) + (len(m.near.pairs)+len(m.far.pairs))*8 + (len(m.near.oneList)+len(m.far.oneList))*24
+	return len(m.filter)*8 + len(m.starts)*4 + len(m.entries)*48 + len(m.data) + (len(m.near.pairs)+len(m.far.pairs))*10 + (len(m.near.pairList)+len(m.far.pairList))*56
 }
 
 type keyedEntry struct {
@@ -234,15 +238,7 @@ func (m *Matcher) addShort(p *Pattern) {
 func (t *shorts) add(s short) {
 	t.any = true
 	if s.length == 1 {
-		if t.oneList == nil {
-			t.oneList = make([][]short, 256)
-		}
-		for c := 0; c < 256; c++ {
-			if byte(c)&s.mask[0] == s.bytes[0] {
-				t.ones[c>>6] |= 1 << (c & 63)
-				t.oneList[c] = append(t.oneList[c], s)
-			}
-		}
+		t.ones = append(t.ones, s)
 		return
 	}
 	if t.pairs == nil {
@@ -252,6 +248,21 @@ func (t *shorts) add(s short) {
 	k := pairKey(s.bytes[0], s.bytes[1])
 	t.pairs[k>>6] |= 1 << (k & 63)
 	t.pairMap[k] = append(t.pairMap[k], s)
+}
+
+// finish lays the pairs' lists out in the order of their bits.
+func (t *shorts) finish() {
+	if t.pairs == nil {
+		return
+	}
+	t.rank = make([]uint16, len(t.pairs))
+	for w, word := range t.pairs {
+		t.rank[w] = uint16(len(t.pairList))
+		for ; word != 0; word &= word - 1 {
+			t.pairList = append(t.pairList, t.pairMap[uint16(w<<6|bits.TrailingZeros64(word))])
+		}
+	}
+	t.pairMap = nil
 }
 
 func pairKey(a, b byte) uint16 { return uint16(a&0xDF) | uint16(b&0xDF)<<8 }
@@ -396,21 +407,32 @@ func (m *Matcher) restEqual(text []byte, e *entry) bool {
 
 // scan looks at the first n positions.
 func (t *shorts) scan(text []byte, n int, h *Hits) {
-	if t.oneList != nil {
-		for i, c := range text[:n] {
-			if t.ones[c>>6]>>(c&63)&1 != 0 {
-				h.short(t.oneList[c], text, i)
-			}
-		}
+	for i := range t.ones {
+		h.one(&t.ones[i], text[:n])
 	}
 	if t.pairs == nil {
 		return
 	}
 	for i := 0; i < n && i+1 < len(text); i++ {
 		k := pairKey(text[i], text[i+1])
-		if t.pairs[k>>6]>>(k&63)&1 != 0 {
-			h.short(t.pairMap[k], text, i)
+		if word := t.pairs[k>>6]; word>>(k&63)&1 != 0 {
+			at := int(t.rank[k>>6]) + bits.OnesCount64(word&(1<<(k&63)-1))
+			h.short(t.pairList[at], text, i)
 		}
+	}
+}
+
+// one looks for a one-byte literal between its bounds.
+func (h *Hits) one(s *short, text []byte) {
+	if s.depth != 0 && int64(s.depth) < int64(len(text)) {
+		text = text[:s.depth]
+	}
+	if int64(s.offset) >= int64(len(text)) {
+		return
+	}
+	text = text[s.offset:]
+	if bytes.IndexByte(text, s.bytes[0]) >= 0 || s.mask[0] != 0xff && bytes.IndexByte(text, s.bytes[0]|0x20) >= 0 {
+		h.IDs = append(h.IDs, s.id)
 	}
 }
 
