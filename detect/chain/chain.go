@@ -10,6 +10,13 @@ import (
 // inspectLimit bounds the search for relative matches on one buffer; Suricata's inspection-recursion-limit.
 const inspectLimit = 3000
 
+// Steps that all expressions of a chain may take on one buffer: a content that occurs everywhere must not start a
+// costly expression thousands of times.
+const (
+	regexSteps     = 100_000
+	regexStepsByte = 64
+)
+
 // Eval is the state of one rule's evaluation. One per worker, reused. Vars, DCEBig and Start are set by the caller.
 type Eval struct {
 	Vars    []uint64
@@ -37,6 +44,7 @@ func (e *Eval) Run(c *Chain, buf []byte) bool {
 		return true
 	}
 	e.buf, e.left, e.stop = buf, inspectLimit, false
+	e.machine.Budget = regexSteps + regexStepsByte*len(buf)
 	return e.next(c.steps, 0)
 }
 

@@ -56,3 +56,26 @@ func FuzzChain(f *testing.F) {
 		e.Run(&chain, buf)
 	})
 }
+
+func TestSharedBudget(t *testing.T) {
+	c, why := Compile([]rule.Condition{
+		&rule.Content{Pattern: []byte("a")},
+		&rule.PCRE{Pattern: `^(?:a|aa)+x`, Relative: true},
+	})
+	if why != nil {
+		t.Fatal(why.Why)
+	}
+	var e Eval
+	buf := make([]byte, 4000)
+	for i := range buf {
+		buf[i] = 'a'
+	}
+	n := testing.Benchmark(func(b *testing.B) {
+		for i := 0; i < b.N; i++ {
+			e.Run(&c, buf)
+		}
+	})
+	if !e.Over || n.NsPerOp() > 100e6 {
+		t.Errorf("over %v, %d ns", e.Over, n.NsPerOp())
+	}
+}

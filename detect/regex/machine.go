@@ -31,6 +31,8 @@ type Machine struct {
 	keep    int32
 	steps   int
 	depth   int
+	// Budget bounds the steps of all matches until it is set again; 0: each match has its own budget only.
+	Budget  int
 	Exceeds uint64 // matches given up because their budget was spent
 	over    bool
 }
@@ -58,6 +60,8 @@ func (m *Machine) Match(re *Regex, text []byte, from int) (start, end int, ok bo
 		return 0, 0, false
 	}
 	m.prepare(re, text, from)
+	granted := m.steps
+	defer m.spend(granted)
 	last := len(text) - re.minLen
 	for at := from; at <= last; at++ {
 		if re.anchored && at > from {
@@ -81,9 +85,19 @@ func (m *Machine) Match(re *Regex, text []byte, from int) (start, end int, ok bo
 	return 0, 0, false
 }
 
+// spend takes the steps of a match off the shared budget; a spent one leaves a single step to each match.
+func (m *Machine) spend(granted int) {
+	if m.Budget > 0 {
+		m.Budget = max(m.Budget-(granted-max(m.steps, 0)), 1)
+	}
+}
+
 func (m *Machine) prepare(re *Regex, text []byte, from int) {
 	m.re, m.text, m.from = re, text, from
 	m.steps = stepsBase + stepsByte*(len(text)-from)
+	if m.Budget > 0 {
+		m.steps = min(m.steps, m.Budget)
+	}
 	if n := 2 * (re.captures + 1); cap(m.caps) < n {
 		m.caps = make([]int32, n)
 	} else {

@@ -31,7 +31,7 @@ const (
 	repeatMax   = 65535   // PCRE2 limit of a repeat count
 	expandMax   = 64      // instructions a repeat may be unrolled to before a counter is used
 	stepsBase   = 20_000  // budget of a match: base + perByte * len(text)
-	stepsByte   = 64
+	stepsByte   = 32
 	stackMax    = 1 << 20 // entries; with it a Machine stays under 16 MiB
 	recurseMax  = 50      // nested calls, look-arounds and atomic groups at run time
 	literalMax  = 64      // bytes of required literal kept
