@@ -70,12 +70,7 @@ func TestSharedBudget(t *testing.T) {
 	for i := range buf {
 		buf[i] = 'a'
 	}
-	n := testing.Benchmark(func(b *testing.B) {
-		for i := 0; i < b.N; i++ {
-			e.Run(&c, buf)
-		}
-	})
-	if !e.Over || n.NsPerOp() > 100e6 {
-		t.Errorf("over %v, %d ns", e.Over, n.NsPerOp())
+	if e.Run(&c, buf) || !e.Over {
+		t.Errorf("over %v", e.Over)
 	}
 }

@@ -22,15 +22,15 @@ type frame struct {
 
 // Machine is the scratch memory of one worker. It grows to the largest need and is reused; not for concurrent use.
 type Machine struct {
-	re      *Regex
-	text    []byte
-	from    int
-	stack   []frame
-	caps    []int32
-	counts  []counter
-	keep    int32
-	steps   int
-	depth   int
+	re     *Regex
+	text   []byte
+	from   int
+	stack  []frame
+	caps   []int32
+	counts []counter
+	keep   int32
+	steps  int
+	depth  int
 	// Budget bounds the steps of all matches until it is set again; 0: each match has its own budget only.
 	Budget  int
 	Exceeds uint64 // matches given up because their budget was spent
