@@ -139,13 +139,8 @@ func (p *parser) pdu(dir contract.Direction, h Header, b []byte) {
 		p.event(t, evMalformed)
 	}
 	t.res = t.ResWhole
-	if t.FaultStatus == accessDenied && t.NTLMAuth || h.Type == TypeBindNak {
-		t.Facts = append(t.Facts, contract.Fact{Kind: contract.LoginFailed, Dir: contract.ToClient, Name: string(t.User), Code: t.FaultStatus})
-	}
+	t.Facts = p.Session.AppendLogin(t.Facts, &t.Call)
 }
-
-// accessDenied is nca_s_fault_access_denied.
-const accessDenied = 5
 
 func answers(response uint8, t *tx) bool {
 	if !t.ReqSet {
@@ -166,7 +161,8 @@ func (p *parser) fromClient(h Header, b []byte) {
 	var t *tx
 	switch {
 	case h.Type == TypeAuth3:
-		t = p.last()
+		p.Session.auth(h, b) // has no answer and makes no transaction
+		return
 	case h.Type == TypeCoCancel || h.Type == TypeOrphaned:
 		return
 	case h.Type == TypeRequest && h.Flags&flagFirst == 0:
@@ -176,16 +172,6 @@ func (p *parser) fromClient(h Header, b []byte) {
 		if t = p.open(); t == nil {
 			return
 		}
-	}
-	if h.Type == TypeAuth3 {
-		p.Session.auth(h, b, &t.Call)
-		if t.NTLMAuth {
-			t.Facts = append(t.Facts, contract.Fact{Kind: contract.LoginAttempt, Name: string(t.User), Text: string(t.Domain)})
-		}
-		if !t.ReqSet {
-			t.ReqSet, t.ReqType, t.CallID, t.req, t.res = true, TypeAuth3, h.CallID, true, true
-		}
-		return
 	}
 	p.Session.FromClient(h, b, &t.Call, p.room(t, t.ReqStub))
 	p.charge(t)

@@ -25,8 +25,11 @@ type Iface struct {
 // Session is what a DCERPC association remembers between PDUs. The zero value is ready; smb keeps one a pipe.
 type Session struct {
 	Ifaces  []Iface
-	Privacy bool // requests are encrypted (packet privacy)
-	bindAt  int  // first of Ifaces that the last bind or alter_context offered
+	Privacy bool   // requests are encrypted (packet privacy)
+	bindAt  int    // first of Ifaces that the last bind or alter_context offered
+	login   bool   // somebody authenticated and no answer has shown the result yet
+	user    string // who
+	domain  string
 	scratch [36]byte
 	ntlm    ntlmssp.Message
 }
@@ -34,35 +37,33 @@ type Session struct {
 // Reset empties the session, keeping its memory.
 func (s *Session) Reset() {
 	s.Ifaces = s.Ifaces[:0]
-	s.Privacy = false
+	s.Privacy, s.login, s.user, s.domain = false, false, "", ""
 	s.bindAt = 0
 }
 
 // Call is one request with its response, over as many fragments as it takes.
 type Call struct {
-	ReqSet, ResSet       bool
-	ReqType, ResType     uint8
-	ReqWhole, ResWhole   bool // the last fragment was seen
-	Minor                uint8
-	CallID               uint32
-	Ctx                  uint16
-	Opnum                uint16
-	HasOpnum             bool
-	ReqFrags, ResFrags   int
-	ReqStub, ResStub     []byte
-	ReqBytes, ResBytes   uint64 // of stub seen, more than kept when the limit was met
-	ReqBig, ResBig       bool
-	FaultStatus          uint32
-	Encrypted            bool
-	ZeroCredential       bool // a Netlogon handshake with an all-zero challenge or credential (CVE-2020-1472)
-	Malformed            bool
-	User, Domain, Host   []byte // of an NTLMSSP message in the authentication trailer
-	NTLMAuth, AnonyLogon bool
+	ReqSet, ResSet     bool
+	ReqType, ResType   uint8
+	ReqWhole, ResWhole bool // the last fragment was seen
+	Minor              uint8
+	CallID             uint32
+	Ctx                uint16
+	Opnum              uint16
+	HasOpnum           bool
+	ReqFrags, ResFrags int
+	ReqStub, ResStub   []byte
+	ReqBytes, ResBytes uint64 // of stub seen, more than kept when the limit was met
+	ReqBig, ResBig     bool
+	FaultStatus        uint32
+	Encrypted          bool
+	ZeroCredential     bool // a Netlogon handshake with an all-zero challenge or credential (CVE-2020-1472)
+	Malformed          bool
 }
 
 // Reset empties the call, keeping its buffers.
 func (c *Call) Reset() {
-	*c = Call{ReqStub: c.ReqStub[:0], ResStub: c.ResStub[:0], User: c.User[:0], Domain: c.Domain[:0], Host: c.Host[:0]}
+	*c = Call{ReqStub: c.ReqStub[:0], ResStub: c.ResStub[:0]}
 }
 
 // FromClient reads one whole client PDU into c. stubMax bounds the bytes of stub kept. An authentication
@@ -74,11 +75,11 @@ func (s *Session) FromClient(h Header, pdu []byte, c *Call, stubMax int) {
 	switch h.Type {
 	case TypeBind, TypeAlter:
 		s.bind(h, body, c)
-		s.auth(h, pdu, c)
+		s.auth(h, pdu)
 	case TypeRequest:
 		s.request(h, body, c, stubMax)
 	case TypeAuth3:
-		s.auth(h, pdu, c)
+		s.auth(h, pdu)
 	}
 	if h.Flags&flagLast != 0 || h.Type != TypeRequest {
 		c.ReqWhole = true
@@ -205,7 +206,7 @@ func (s *Session) request(h Header, b []byte, c *Call, stubMax int) {
 }
 
 // auth reads the authentication trailer: who logs in, and whether requests will be encrypted.
-func (s *Session) auth(h Header, pdu []byte, c *Call) {
+func (s *Session) auth(h Header, pdu []byte) {
 	end := min(h.FragLen, len(pdu))
 	if h.AuthLen == 0 || h.AuthLen+securityTrailer > end-HeaderLen {
 		return
@@ -218,28 +219,39 @@ func (s *Session) auth(h Header, pdu []byte, c *Call) {
 	if tok == nil || !ntlmssp.Parse(tok, &s.ntlm) || s.ntlm.Type != ntlmssp.Authenticate {
 		return
 	}
-	c.NTLMAuth, c.AnonyLogon = true, s.ntlm.Anonymous
-	c.User = append(c.User[:0], s.ntlm.User...)
-	c.Domain = append(c.Domain[:0], s.ntlm.Domain...)
-	c.Host = append(c.Host[:0], s.ntlm.Host...)
+	s.login, s.user, s.domain = true, string(s.ntlm.User), string(s.ntlm.Domain)
+	if s.ntlm.Anonymous {
+		s.domain = "anonymous"
+	}
 }
 
-// IfaceOf returns the interface of a context, nil if it was not offered where we could see it.
+// IfaceOf returns the interface of a context, the accepted one if several were offered under its number; nil if
+// none was offered where we could see it.
 func (s *Session) IfaceOf(ctx uint16) *Iface {
+	var offered *Iface
 	for i := len(s.Ifaces) - 1; i >= 0; i-- {
-		if s.Ifaces[i].Ctx == ctx {
-			return &s.Ifaces[i]
+		f := &s.Ifaces[i]
+		if f.Ctx != ctx {
+			continue
+		}
+		if f.Acked && f.Result == 0 {
+			return f
+		}
+		if offered == nil {
+			offered = f
 		}
 	}
-	return nil
+	return offered
 }
 
 // AppendFacts appends what a whole request said, for the own detectors. place is the pipe or "tcp", "udp".
 func (s *Session) AppendFacts(facts []contract.Fact, c *Call, place string) []contract.Fact {
 	switch c.ReqType {
 	case TypeBind, TypeAlter:
-		for i := range s.Ifaces {
-			if f := &s.Ifaces[i]; f.CallID == c.CallID && i >= s.bindAt {
+		for i := s.bindAt; i < len(s.Ifaces); i++ {
+			f := &s.Ifaces[i]
+			again := i > s.bindAt && s.Ifaces[i-1].UUID == f.UUID // offered once per transfer syntax
+			if f.CallID == c.CallID && !again {
 				facts = append(facts, contract.Fact{Kind: contract.RPCBind, Name: f.Name, Text: place, Code: uint32(f.Ver)})
 			}
 		}
@@ -253,8 +265,23 @@ func (s *Session) AppendFacts(facts []contract.Fact, c *Call, place string) []co
 			facts = append(facts, contract.Fact{Kind: contract.NetlogonZeroCredential, Name: name, Code: uint32(c.Opnum), Text: place})
 		}
 	}
-	if c.NTLMAuth {
-		facts = append(facts, contract.Fact{Kind: contract.LoginAttempt, Name: string(c.User), Text: string(c.Domain)})
-	}
 	return facts
 }
+
+// AppendLogin appends how an authentication ended, once the first answer behind it shows that.
+func (s *Session) AppendLogin(facts []contract.Fact, c *Call) []contract.Fact {
+	f := contract.Fact{Kind: contract.LoginSucceeded, Dir: contract.ToClient, Name: s.user, Text: s.domain}
+	switch {
+	case !s.login:
+		return facts
+	case c.ResType == TypeFault && c.FaultStatus == accessDenied || c.ResType == TypeBindNak:
+		f.Kind, f.Code = contract.LoginFailed, c.FaultStatus
+	case c.ResType != TypeResponse && c.ResType != TypeFault:
+		return facts
+	}
+	s.login = false
+	return append(facts, f)
+}
+
+// accessDenied is the fault by which a server refuses who asks (MS-RPCE 2.2.2.11: ERROR_ACCESS_DENIED).
+const accessDenied = 5

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/app/dcerpc"
 	"github.com/dejpha/dejpha/app/ntlmssp"
 )
 
@@ -55,7 +56,8 @@ type parser struct {
 	negotiated             bool
 	trans2, ntTrans, trans uint64 // bit per multiplex id modulo 64 of transactions that may be continued
 	fileID                 uint32
-	alone                  uint64 // bits of events that were set without a transaction
+	scratch                dcerpc.Call // of PDUs that make no transaction
+	alone                  uint64      // bits of events that were set without a transaction
 }
 
 func newParser(limits contract.Limits) contract.Parser {
@@ -322,6 +324,7 @@ func (p *parser) Reset() {
 	clear(p.files)
 	*p = parser{limits: p.limits, txs: p.txs[:0], live: p.live[:0], free: p.free, trees: p.trees, files: p.files, reads: p.reads[:0], words: p.words[:0], ntlm: p.ntlm}
 	p.ntlm.Reset()
+	p.scratch.Reset()
 }
 
 func (p *parser) last() *tx {

@@ -43,10 +43,12 @@ func (p *parser) rpc(h *head, f *file, dir contract.Direction, data []byte) bool
 func (p *parser) rpcRequest(h *head, f *file, ph dcerpc.Header, pdu []byte) {
 	const first = 1
 	var t *tx
-	if ph.Flags&first == 0 || ph.Type == dcerpc.TypeAuth3 {
-		t = p.callOf(f, func(t *tx) bool {
-			return ph.Type == dcerpc.TypeAuth3 || t.CallID == ph.CallID && !t.Call.ReqWhole
-		})
+	if ph.Type == dcerpc.TypeAuth3 {
+		f.session.FromClient(ph, pdu, &p.scratch, 0) // has no answer and makes no transaction
+		return
+	}
+	if ph.Flags&first == 0 {
+		t = p.callOf(f, func(t *tx) bool { return t.CallID == ph.CallID && !t.Call.ReqWhole })
 	}
 	if t == nil {
 		if t = p.begin(h, kindRPC); t == nil {
@@ -68,14 +70,11 @@ func (p *parser) rpcRequest(h *head, f *file, ph dcerpc.Header, pdu []byte) {
 		if t.ZeroCredential {
 			p.event(t, evZeroCredential)
 		}
-		if ph.Type == dcerpc.TypeAuth3 {
-			t.res = true
-		}
 	}
 }
 
 func (p *parser) rpcResponse(h *head, f *file, ph dcerpc.Header, pdu []byte) {
-	t := p.callOf(f, func(t *tx) bool { return t.CallID == ph.CallID && t.Call.ReqType != dcerpc.TypeAuth3 })
+	t := p.callOf(f, func(t *tx) bool { return t.CallID == ph.CallID })
 	if t == nil {
 		if t = p.begin(h, kindRPC); t == nil {
 			return
@@ -87,6 +86,7 @@ func (p *parser) rpcResponse(h *head, f *file, ph dcerpc.Header, pdu []byte) {
 	p.charge(t)
 	t.status, t.hasStatus = h.status, true
 	t.res = t.Call.ResWhole
+	t.Facts = f.session.AppendLogin(t.Facts, &t.Call)
 }
 
 // callOf returns the newest unanswered call of a pipe that is wants.
