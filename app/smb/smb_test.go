@@ -255,3 +255,46 @@ func FuzzSMB(f *testing.F) {
 		apptest.Play(t, proto, apptest.Cut([]apptest.Segment{{Data: b}}, int(cut)+1))
 	})
 }
+
+// TestTransferDoesNotAllocate holds the in-order way of a file transfer to no allocation.
+func TestTransferDoesNotAllocate(t *testing.T) {
+	p := newParser(Protocol().Limits)
+	for _, s := range join(treeConnect(2, 3, `\\host\data`), create(3, 3, 9, "f")) {
+		p.Feed(contract.Input{Dir: s.Dir, Data: s.Data})
+	}
+	pair := write(4, 3, 9, 0, make([]byte, 1400))
+	offset := uint64(0)
+	step := func() {
+		binary.LittleEndian.PutUint64(pair[0].Data[4+64+8:], offset)
+		offset += 1400
+		for _, s := range pair {
+			p.Feed(contract.Input{Dir: s.Dir, Data: s.Data})
+		}
+	}
+	for range 300 {
+		step()
+	}
+	if n := testing.AllocsPerRun(500, step); n != 0 {
+		t.Errorf("%v allocations a write", n)
+	}
+	if n := len(p.(*parser).live[2].file.Body.Data); n > 3*defaultWindow {
+		t.Errorf("%d bytes kept", n)
+	}
+}
+
+// TestOpenRequestsAreBounded sends requests that nobody answers.
+func TestOpenRequestsAreBounded(t *testing.T) {
+	l := Protocol().Limits
+	l.MaxTx = 16
+	p := newParser(l)
+	for i := range 1000 {
+		s := two(c2KeepAlive, uint64(i), 0, 0, false, make([]byte, 4))
+		p.Feed(contract.Input{Data: s.Data})
+	}
+	if n := len(p.Txs()); n > 32 {
+		t.Errorf("%d live transactions", n)
+	}
+	if e := p.Txs()[0].State().Events; len(e) == 0 || e[0] != evTooMany {
+		t.Errorf("events %v", e)
+	}
+}
