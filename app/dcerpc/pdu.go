@@ -29,7 +29,6 @@ const (
 	HeaderLen        = 16
 	flagFirst        = 1
 	flagLast         = 2
-	flagObject       = 0x80
 	uuidLen          = 16
 	bindItemsMax     = 64 // contexts read of one bind; Windows offers at most a handful, C706 has a one-byte count
 	transferPerItem  = 20

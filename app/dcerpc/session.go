@@ -192,14 +192,7 @@ func (s *Session) request(h Header, b []byte, c *Call, stubMax int) {
 	if c.ReqFrags == 1 || h.Flags&flagFirst != 0 {
 		c.Ctx, c.Opnum, c.HasOpnum = h.u16(b[4:]), h.u16(b[6:]), true
 	}
-	at := 8
-	if h.Flags&flagObject != 0 {
-		at += uuidLen
-	}
-	if at > len(b) {
-		c.Malformed = true
-		return
-	}
+	const at = 8 // an object UUID, as DCOM has it, counts as stub, as in Suricata
 	c.Encrypted = c.Encrypted || s.Privacy && h.AuthLen > 0
 	c.ReqBytes += uint64(len(b) - at)
 	c.ReqStub = appendBounded(c.ReqStub, b[at:], stubMax)

@@ -11,7 +11,7 @@ const (
 )
 
 func probeDatagram(b []byte, dir contract.Direction) contract.Verdict {
-	if len(b) < udpHeaderLen || b[1] > udpTypesMax || b[2]&0x81 != 0 || b[4]&0xee != 0 || b[5] > 3 || b[6] != 0 {
+	if len(b) < udpHeaderLen || b[1] > udpTypesMax || b[3]&0xfc != 0 || b[4]&0xee != 0 || b[5] > 3 || b[6] != 0 {
 		return contract.No
 	}
 	h := Header{BigEndian: b[4]&0x10 == 0}

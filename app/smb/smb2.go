@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/app/dcerpc"
 	"github.com/dejpha/dejpha/app/ntlmssp"
 )
 
@@ -96,13 +97,17 @@ func (p *parser) streamable(dir contract.Direction, m []byte) bool {
 }
 
 func (p *parser) isPipe(h *head, id fid, data []byte) bool {
-	if f := p.files[id]; f != nil {
-		return f.pipe
+	f := p.files[id]
+	if f != nil && f.pipe {
+		return true
 	}
 	if tr := p.trees[h.tree]; tr != nil {
 		return tr.ipc
 	}
-	return len(data) > 1 && data[0] == 5 && data[1] == 0
+	if f != nil && f.transfer != [2]*tx{} {
+		return false
+	}
+	return len(data) > 1 && data[0] == 5 && data[1] == 0 // the tree connect was before our time
 }
 
 // readOf returns the read request that a response answers, and forgets it if take is set.
@@ -278,6 +283,11 @@ func (p *parser) data(h *head, dir contract.Direction, id fid, offset uint64, m 
 	}
 	data := m[off:min(len(m), off+length)]
 	f := p.fileOf(h, id, data)
+	if !f.pipe && p.trees[h.tree] == nil && f.transfer == [2]*tx{} {
+		if ph, ok := dcerpc.ParseHeader(data); ok && ph.FragLen >= len(data) {
+			f.pipe, f.session = true, &dcerpc.Session{}
+		}
+	}
 	if f.pipe {
 		p.rpc(h, f, dir, data)
 		return
