@@ -70,6 +70,7 @@ type Input struct {
 	Stream       Stream       // nil: no reassembly; asked for TCP flows only
 	StreamEvents []uint8      // of this packet, indices into stream's table
 	Accepted     bool         // TCP: the payload was added to the stream
+	Handshake    bool         // TCP: this packet completed the handshake; the next one is the first that counts as established
 	Ending       bool         // the flow is over: both directions get their last look
 	NoPayload    bool         // encrypted or bypassed: payload is not inspected
 }
@@ -77,7 +78,7 @@ type Input struct {
 // established is Suricata's meaning for a packet: TCP past its handshake, else both ends have been seen.
 func (in *Input) established() bool {
 	f := in.Flow
-	return f.State != flow.New || f.Proto != decode.ProtoTCP && f.Packets[0] > 0 && f.Packets[1] > 0
+	return f.State != flow.New && !in.Handshake || f.Proto != decode.ProtoTCP && f.Packets[0] > 0 && f.Packets[1] > 0
 }
 
 // encrypted says whether the protocol has gone over to encryption: the rest of the payload says nothing to a rule.

@@ -324,6 +324,7 @@ type planEntry struct {
 	step      uint8
 	streaming bool
 	multi     bool
+	grows     bool // scanned again until the direction is complete
 	slot      uint8 // of a growing buffer
 	trans     []chain.Transform
 	group     litGroup
@@ -397,7 +398,7 @@ func makeEntry(s *Set, proto *contract.Protocol, k planKey, d contract.Direction
 		return e
 	}
 	kw := &proto.Keywords[k.kw]
-	e.step, e.streaming, e.multi = kw.Step[d], kw.Streaming, kw.Kind == contract.KindMulti
+	e.step, e.streaming, e.multi, e.grows = kw.Step[d], kw.Streaming, kw.Kind == contract.KindMulti, kw.Grows
 	return e
 }
 

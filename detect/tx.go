@@ -150,7 +150,9 @@ func (w *Worker) scanEntries(in *Input, tx contract.Tx, st *contract.TxState, dp
 				}
 				break
 			}
-			st.DetectSeen[dir] |= bit
+			if !e.grows || done {
+				st.DetectSeen[dir] |= bit
+			}
 			w.gather(&e.group, w.eval.Apply(e.trans, b))
 			if !e.multi {
 				break

@@ -156,10 +156,10 @@ func (e *Eval) byteJump(t *rule.ByteJump, pos int) (int, bool) {
 	default:
 		to += at + used
 	}
-	if to < 0 || to > int64(len(e.buf)) {
+	if to > int64(len(e.buf)) {
 		return 0, false
 	}
-	return int(to), true
+	return int(max(to, 0)), true // before the start is the start, as in Suricata
 }
 
 func (e *Eval) setVar(i int, v uint64) {

@@ -132,10 +132,7 @@ func (e *Eval) window(s *step, pos int) (lo, hi int64) {
 		lo = s.offset.place(e.Vars)
 	}
 	if s.hasDepth {
-		hi = s.depth.place(e.Vars)
-		if s.depth.ref > 0 || s.hasOffset && s.offset.ref > 0 {
-			hi += lo
-		}
+		hi = lo + s.depth.place(e.Vars) // depth counts from offset
 	}
 	// The buffer may be the later part of a growing whole.
 	if e.Start > 0 && (s.hasOffset || s.hasDepth) {

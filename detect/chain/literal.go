@@ -71,7 +71,7 @@ func (s *step) fast() Fast {
 		f.Offset = uint32(s.offset.value)
 	}
 	if s.hasDepth && s.depth.value > 0 && s.depth.value < 1<<30 {
-		f.Depth = uint32(s.depth.value)
+		f.Depth = f.Offset + uint32(s.depth.value)
 	}
 	return f
 }
