@@ -324,7 +324,7 @@ type planEntry struct {
 	step      uint8
 	streaming bool
 	multi     bool
-	grows     bool // scanned again until the direction is complete
+	grows     bool  // scanned again until the direction is complete
 	slot      uint8 // of a growing buffer
 	trans     []chain.Transform
 	group     litGroup
