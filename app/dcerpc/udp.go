@@ -36,8 +36,8 @@ func (p *parser) datagram(in contract.Input) contract.Result {
 		return all
 	}
 	h := Header{Version: 4, Type: b[1] & 0x1f, Flags: b[2], BigEndian: b[4]&0x10 == 0}
-	var activity [16]byte
-	copy(activity[:], b[40:56])
+	order := Header{} // Suricata writes activities little endian whatever the sender's order
+	activity := order.uuid(b[40:56])
 	sequence := h.u32(b[64:])
 	stub := b[udpHeaderLen:]
 	if n := int(h.u16(b[74:])); n < len(stub) {
