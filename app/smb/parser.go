@@ -55,6 +55,7 @@ type parser struct {
 	maxRead, maxWrite      uint32
 	negotiated             bool
 	trans2, ntTrans, trans uint64 // bit per multiplex id modulo 64 of transactions that may be continued
+	told                   uint64 // bits like those, of continuations that were told
 	fileID                 uint32
 	scratch                dcerpc.Call // of PDUs that make no transaction
 	alone                  uint64      // bits of events that were set without a transaction

@@ -73,28 +73,27 @@ func (p *parser) transaction1(h *head, c *body1) {
 		p.mark(&p.ntTrans, h.mid)
 		p.ntTransRequest(h, c)
 	case c1Trans2Second, c1NTTransSecond, c1TransSecond:
-		set := p.trans2
-		if h.cmd == c1NTTransSecond {
-			set = p.ntTrans
-		} else if h.cmd == c1TransSecond {
-			set = p.trans
-		}
-		// A continuation of a transaction that began as another kind confuses the server's sizes: CVE-2017-0144.
-		if !marked(set, h.mid) {
-			p.secondary(h)
-		}
+		p.secondary(h)
 	}
 }
 
-// secondary files a continuation without its beginning; one transaction per multiplex id.
+// secondary files a continuation. One whose transaction began as another kind, or never, confuses the
+// server's sizes (CVE-2017-0144); that is told once per multiplex id.
 func (p *parser) secondary(h *head) {
-	for i := len(p.live) - 1; i >= 0; i-- {
-		if t := p.live[i]; t.v1 && t.cmd == h.cmd && t.mid == h.mid {
-			return
-		}
+	t := p.begin(h, kindOther)
+	if t == nil {
+		return
 	}
-	if t := p.begin(h, kindOther); t != nil {
-		t.res = true
+	t.res = true
+	set := p.trans2
+	switch h.cmd {
+	case c1NTTransSecond:
+		set = p.ntTrans
+	case c1TransSecond:
+		set = p.trans
+	}
+	if !marked(set, h.mid) && !marked(p.told, h.mid) {
+		p.told |= 1 << (h.mid % 64)
 		p.anomaly(t, evSecondaryAlone, uint32(h.cmd), 0, contract.ToServer)
 	}
 }
