@@ -14,6 +14,7 @@ import (
 	"github.com/dejpha/dejpha/app/krb5"
 	"github.com/dejpha/dejpha/app/ldap"
 	"github.com/dejpha/dejpha/app/smb"
+	"github.com/dejpha/dejpha/app/tls"
 )
 
 // Protocols is the table of all protocols, in order of probing. A new protocol is one line here.
@@ -23,6 +24,7 @@ func Protocols() []contract.Protocol {
 		dcerpc.Protocol(),
 		krb5.Protocol(),
 		ldap.Protocol(),
+		tls.Protocol(),
 		dns.Protocol(),
 	}
 }
