@@ -29,6 +29,7 @@ const (
 	stubsMax     = 1 << 20   // of all live calls of a conversation, so that many open calls cannot add up
 	keepCap      = 16 << 10  // a released call gives back larger buffers
 	defaultMaxTx = 256
+	freeMax      = 16 // released calls kept for reuse
 )
 
 // Protocol is dcerpc's line of app's table.

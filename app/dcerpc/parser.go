@@ -258,7 +258,9 @@ func (p *parser) Release(n int) {
 	n = min(n, len(p.live))
 	for _, t := range p.live[:n] {
 		p.held -= t.charged
-		p.free = append(p.free, t.recycle())
+		if len(p.free) < freeMax {
+			p.free = append(p.free, t.recycle())
+		}
 	}
 	p.live = append(p.live[:0], p.live[n:]...)
 	p.txs = append(p.txs[:0], p.txs[n:]...)
@@ -281,9 +283,6 @@ func (t *tx) recycle() *tx {
 // Reset makes the parser as new.
 func (p *parser) Reset() {
 	p.Release(len(p.live))
-	if len(p.free) > 8 {
-		p.free = append([]*tx(nil), p.free[:8]...)
-	}
 	p.Session.Reset()
 	p.nextID, p.held, p.gap, p.broken = 0, 0, [2]bool{}, false
 }

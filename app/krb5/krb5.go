@@ -45,6 +45,7 @@ const (
 
 const (
 	defaultMaxTx = 256
+	freeMax      = 16        // released transactions kept for reuse
 	recordMax    = 256 << 10 // a ticket with the largest PAC is near 64 KiB; RFC 4120 7.2.2 sets no limit
 	namesMax     = 16        // parts of a principal name; krbtgt has two, DCOM services three
 	nameMax      = 1024

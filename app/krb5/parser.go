@@ -327,6 +327,9 @@ func (p *parser) Txs() []contract.Tx { return p.txs }
 func (p *parser) Release(n int) {
 	n = min(n, len(p.live))
 	for _, t := range p.live[:n] {
+		if len(p.free) >= freeMax {
+			break
+		}
 		t.TxState.Clear()
 		*t = tx{TxState: t.TxState, cname: t.cname[:0], sname: t.sname[:0], realm: t.realm[:0], etypes: t.etypes[:0]}
 		p.free = append(p.free, t)
@@ -338,9 +341,6 @@ func (p *parser) Release(n int) {
 // Reset makes the parser as new.
 func (p *parser) Reset() {
 	p.Release(len(p.live))
-	if len(p.free) > 8 {
-		p.free = append([]*tx(nil), p.free[:8]...)
-	}
 	*p = parser{limits: p.limits, txs: p.txs[:0], live: p.live[:0], free: p.free}
 }
 

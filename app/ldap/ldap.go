@@ -65,6 +65,7 @@ const (
 	responsesMax = 256       // responses kept of one transaction; all are counted
 	totalMax     = 4 << 20   // of all live transactions
 	keepCap      = 16 << 10
+	freeMax      = 16  // released transactions kept for reuse; each may hold a few buffers
 	listMax      = 512 // attributes and values read of one message
 )
 

@@ -364,6 +364,9 @@ func (p *parser) Release(n int) {
 	n = min(n, len(p.live))
 	for _, t := range p.live[:n] {
 		p.held -= t.charged
+		if len(p.free) >= freeMax {
+			continue
+		}
 		t.TxState.Clear()
 		req, kept := t.req[:0], t.kept[:0]
 		if cap(req) > keepCap {
@@ -382,9 +385,6 @@ func (p *parser) Release(n int) {
 // Reset makes the parser as new.
 func (p *parser) Reset() {
 	p.Release(len(p.live))
-	if len(p.free) > 8 {
-		p.free = append([]*tx(nil), p.free[:8]...)
-	}
 	p.ntlm.Reset()
 	*p = parser{limits: p.limits, txs: p.txs[:0], live: p.live[:0], free: p.free, ntlm: p.ntlm}
 }

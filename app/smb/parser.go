@@ -293,7 +293,9 @@ func (p *parser) Release(n int) {
 	for _, t := range p.live[:n] {
 		p.held -= t.charged
 		p.unlink(t)
-		p.free = append(p.free, t.recycle())
+		if len(p.free) < freeMax {
+			p.free = append(p.free, t.recycle())
+		}
 	}
 	p.live = append(p.live[:0], p.live[n:]...)
 	p.txs = append(p.txs[:0], p.txs[n:]...)
@@ -318,9 +320,6 @@ func (p *parser) unlink(t *tx) {
 // Reset makes the parser as new.
 func (p *parser) Reset() {
 	p.Release(len(p.live))
-	if len(p.free) > 8 {
-		p.free = append([]*tx(nil), p.free[:8]...)
-	}
 	clear(p.trees)
 	clear(p.files)
 	*p = parser{limits: p.limits, txs: p.txs[:0], live: p.live[:0], free: p.free, trees: p.trees, files: p.files, reads: p.reads[:0], words: p.words[:0], ntlm: p.ntlm}

@@ -83,8 +83,8 @@ const (
 	wholeMax      = 72 << 10 // a message other than a file transfer that is longer is read only so far: SMB2 transact of 64 KiB and its headers fit
 	nameMax       = 4096     // a path; MS-FSCC 2.1.5 ends at 32,760 characters, Windows' own clients at 260
 	stubMax       = 128 << 10
-	stubsMax      = 1 << 20 // stubs of all live calls of a connection
 	keepCap       = 16 << 10
+	freeMax       = 16       // released transactions kept for reuse; each may hold a few buffers
 	pipePartMax   = 64 << 10 // a PDU cut over several writes or reads: frag_length is 16 bits
 )
 
