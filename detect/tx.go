@@ -63,6 +63,12 @@ func (w *Worker) transactions(in *Input, plan *protoPlan) {
 		if st.NoInspect[0] && st.NoInspect[1] {
 			continue
 		}
+		switch st.OneWay { // nothing of it travels the other way: rules have no business there
+		case 1:
+			st.NoInspect[contract.ToClient] = true
+		case 2:
+			st.NoInspect[contract.ToServer] = true
+		}
 		done := in.Conversation.CompleteIn(tx, dir)
 		w.transaction(in, tx, st, plan, dir, done)
 		if done && !st.NoInspect[1-dir] && in.Conversation.CompleteIn(tx, 1-dir) {
