@@ -10,6 +10,7 @@ type Conversation struct {
 	FirstNumber uint64             // packet that brought the first bytes
 	Events      []uint8            // indices into Events(): oddities of identification
 	Expect      *contract.Expect   // announced by the last Feed
+	EventsSeen  int                // of Events, written as records; shield's
 	Stopped     contract.Stop      // why the parser has finished, StopNone while it runs
 	Panicked    bool               // the parser panicked; there are no transactions to read
 	Again       bool               // offer both directions' rest at once, see Driver.Feed

@@ -35,3 +35,6 @@ const (
 	Failed  uint16 = 1 // identification gave up
 	first   uint16 = 2 // the table's first line
 )
+
+// FirstProtocol is the number of the table's first line.
+const FirstProtocol = first

@@ -61,8 +61,10 @@ type Flow struct {
 	Stream, App, Detect, Behaviour uint32
 	Parent                         uint64 // ID of the flow that announced this one (FTP data), 0 none
 	Expected                       uint16 // app protocol announced for it by Parent
-	// Unexported bookkeeping (hash, list links) is added by the table below this line.
-	table links
+	Pinned                         bool   // an open attack needs it: not evicted
+	Ring                           uint64 // shield's: newest entry of the ring of recent packets
+	Kept                           uint64 // shield's: entries up to here were taken as evidence
+	table                          links
 }
 
 // Action is what happens to a flow's further packets.
@@ -87,6 +89,3 @@ const (
 	Shutdown
 	Replaced // a new conversation on the same key (TCP reuse)
 )
-
-// links is the table's bookkeeping inside a record.
-type links struct{}

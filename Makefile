@@ -1,0 +1,44 @@
+# dejpha: `make run` shows the shield at work, `make test` checks it; both set up what they need.
+GO      ?= go
+SHARED  ?= ../shared
+WEB     := console/web
+export CGO_ENABLED := 0
+
+.PHONY: build run test lint bench conformance score bench-peer fuzz clean
+
+build: $(WEB)/dist/index.html
+	$(GO) build -o bin/dejpha ./cmd/dejpha
+
+$(WEB)/dist/index.html: $(WEB)/package-lock.json $(shell find $(WEB)/src $(WEB)/index.html -type f 2>/dev/null)
+	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error && npm run build --silent
+
+run: build
+	./bin/dejpha run
+
+test: $(WEB)/dist/index.html
+	$(GO) vet ./...
+	$(GO) test ./...
+
+# Needs golangci-lint on the PATH; .golangci.yml has the settings.
+lint:
+	golangci-lint run ./...
+
+# Packets/s, MB/s and ns/packet of each room, and of the whole way.
+bench:
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./decode ./defrag ./flow ./stream ./detect/... ./shield
+
+# The targets below compare with data outside the project and say so when it is missing.
+conformance: build
+	scripts/conformance.sh $(SHARED)
+
+score: build
+	scripts/score.sh $(SHARED)
+
+bench-peer: build
+	scripts/bench-peer.sh $(SHARED)
+
+fuzz:
+	scripts/fuzz.sh
+
+clean:
+	rm -rf bin var $(WEB)/dist

@@ -1,0 +1,18 @@
+package behaviour
+
+// New returns every detector, in the order in which they are asked. A new detector is one file and one line here.
+func New(c Config) []Detector {
+	if c.HostsMax == 0 {
+		c.HostsMax = 65536
+	}
+	return []Detector{
+		newScan(c),
+		newSweep(c),
+		newGuess(c),
+		newFlood(c),
+		newSpoof(c),
+		newTunnel(c),
+		newDGA(c),
+		newBeacon(c),
+	}
+}

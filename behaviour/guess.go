@@ -1,0 +1,121 @@
+package behaviour
+
+import (
+	"fmt"
+
+	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/decode"
+)
+
+// Bounds of the guessing detector: nobody mistypes a password eight times in ten minutes, nor are six
+// names refused to one host within a minute by accident.
+const (
+	guessFailedMin  = 8
+	guessBlindMin   = 8 // connections that end before a session, where the refusal itself is encrypted
+	guessUsersMin   = 6
+	guessWindow     = 10 * minute
+	guessUserWindow = minute
+	guessUsersMax   = 256
+)
+
+// guess finds password guessing and spraying, on every protocol whose parser reports log-ins.
+type guess struct {
+	pairs *table[guessKey, guessState]
+}
+
+type guessKey struct {
+	client, server decode.Addr
+	app            string
+}
+
+type guessState struct {
+	failed, blind window
+	users         sweepState[string]
+	told          uint32
+	succeeded     bool
+}
+
+func newGuess(c Config) Detector { return &guess{newTable[guessKey, guessState](c.HostsMax)} }
+
+// Name implements Detector.
+func (*guess) Name() string { return "password-guessing" }
+
+// Wants implements Detector.
+func (*guess) Wants() Kind { return Said }
+
+// Dropped implements Detector.
+func (d *guess) Dropped() uint64 { return d.pairs.Dropped }
+
+// Kerberos error codes (RFC 4120 section 7.5.9) that answer a guess.
+const (
+	kdcUnknownPrincipal = 6
+	kdcPreauthFailed    = 24
+	kdcPreauthRequired  = 25
+)
+
+// Observe implements Detector.
+func (d *guess) Observe(s *Signal, report func(Finding)) {
+	f := &s.Fact
+	switch f.Kind {
+	case contract.LoginFailed:
+		d.refused(s, report)
+	case contract.LoginAttempt:
+		st, _ := d.pairs.get(guessKey{s.Client, s.Server, s.App})
+		n := st.blind.add(s.Time, guessWindow, 1)
+		d.tell(st, n, guessBlindMin, fmt.Sprintf("%d %s connections within ten minutes that ended before a session", n, s.App), s, report)
+	case contract.LoginSucceeded:
+		if st := d.pairs.find(guessKey{s.Client, s.Server, s.App}); st != nil {
+			st.succeeded = true
+		}
+	case contract.KerberosError:
+		d.kerberos(s, report)
+	}
+}
+
+func (d *guess) refused(s *Signal, report func(Finding)) {
+	st, _ := d.pairs.get(guessKey{s.Client, s.Server, s.App})
+	n := st.failed.add(s.Time, guessWindow, 1)
+	if s.Fact.Name != "" {
+		if users, yes := st.users.note(s.Fact.Name, s.Time, guessUserWindow, guessUsersMin); yes {
+			report(d.finding(st, fmt.Sprintf("%d names refused by %s within a minute", users, s.App), "T1110.003", s))
+		}
+	}
+	d.tell(st, n, guessFailedMin, fmt.Sprintf("%d log-ins refused by %s within ten minutes", n, s.App), s, report)
+}
+
+// kerberos counts the names that a host asks tickets for and is refused, or only probes.
+func (d *guess) kerberos(s *Signal, report func(Finding)) {
+	if c := s.Fact.Code; c != kdcUnknownPrincipal && c != kdcPreauthFailed && c != kdcPreauthRequired || s.Fact.Name == "" {
+		return
+	}
+	st, _ := d.pairs.get(guessKey{s.Client, s.Server, "krb5"})
+	if users, yes := st.users.note(s.Fact.Name, s.Time, guessUserWindow, guessUsersMin); yes {
+		report(d.finding(st, fmt.Sprintf("tickets for %d names asked for within a minute", users), "T1110.003", s))
+	}
+	if s.Fact.Code == kdcPreauthFailed {
+		n := st.failed.add(s.Time, guessWindow, 1)
+		d.tell(st, n, guessFailedMin, fmt.Sprintf("%d log-ins refused by the key distribution centre within ten minutes", n), s, report)
+	}
+}
+
+// tell reports at the bound and at each doubling after it.
+func (d *guess) tell(st *guessState, n, least uint32, text string, s *Signal, report func(Finding)) {
+	if n < least {
+		st.told = 0
+		return
+	}
+	if st.told != 0 && n < 2*st.told {
+		return
+	}
+	st.told = n
+	report(d.finding(st, text, "T1110.001", s))
+}
+
+func (d *guess) finding(st *guessState, text, technique string, s *Signal) Finding {
+	f := finding("password-guessing", "brute-force", []string{technique, "T1110"}, 2, text, s)
+	f.Result = "failed"
+	if st.succeeded {
+		f.Result = "succeeded"
+	}
+	return f
+}

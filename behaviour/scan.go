@@ -1,0 +1,219 @@
+package behaviour
+
+import (
+	"fmt"
+
+	"github.com/dejpha/dejpha/decode"
+)
+
+// Bounds of the port scan detector. A client that knows where it is going meets few closed doors: ten
+// distinct ones within the window, and twice as many as open ones, are taken for a search (after Jung et
+// al., "Fast Portscan Detection Using Sequential Hypothesis Testing", where five to ten decide).
+const (
+	scanFailedMin   = 10
+	scanPendingMin  = 25
+	scanWindow      = 60 * minute
+	scanAnswerTime  = 3 * second // an unanswered first packet counts as failed after so long
+	scanTargetsMax  = 512        // remembered a source
+	scanReportEvery = 32         // further targets until the next finding
+)
+
+// scan finds searches for open ports and living hosts: TCP (any flags), UDP, IPv4 and IPv6; vertical, horizontal and slow.
+type scan struct {
+	sources *table[scanKey, scanSource]
+}
+
+type scanKey struct {
+	source decode.Addr
+	proto  uint8
+}
+
+type scanTarget struct {
+	host decode.Addr
+	port uint16
+}
+
+type doorState uint8
+
+const (
+	doorPending doorState = iota
+	doorFailed
+	doorOpen
+)
+
+type door struct {
+	at    int64
+	state doorState
+}
+
+type scanSource struct {
+	doors    map[scanTarget]door
+	order    []scanTarget // in order of first attempt, to age and forget
+	aged     int          // order[:aged] are no longer pending
+	counts   [3]int
+	reported int
+}
+
+func newScan(c Config) Detector {
+	return &scan{newTable[scanKey, scanSource](c.HostsMax)}
+}
+
+// Name implements Detector.
+func (*scan) Name() string { return "port-scan" }
+
+// Wants implements Detector.
+func (*scan) Wants() Kind { return FlowStart | Established | Refused }
+
+// Dropped implements Detector.
+func (d *scan) Dropped() uint64 { return d.sources.Dropped }
+
+// Observe implements Detector.
+func (d *scan) Observe(s *Signal, report func(Finding)) {
+	if s.Proto != decode.ProtoTCP && s.Proto != decode.ProtoUDP || !searching(s) {
+		return
+	}
+	src, _ := d.sources.get(scanKey{s.Client, s.Proto})
+	src.age(s.Time)
+	t := scanTarget{s.Server, s.ServerPort}
+	switch s.Kind {
+	case FlowStart:
+		if s.Proto == decode.ProtoTCP && s.Flags&decode.SYN == 0 && !oddFlags(s.Flags) {
+			return // the middle of a connection, until a reset says otherwise
+		}
+		src.attempt(t, s.Time)
+		if s.Proto == decode.ProtoTCP && oddFlags(s.Flags) {
+			src.settle(t, doorFailed)
+		}
+	case Established:
+		src.settle(t, doorOpen)
+		return
+	case Refused:
+		src.attempt(t, s.Time)
+		src.settle(t, doorFailed)
+	}
+	if src.isSearch() {
+		hosts, ports := src.spread(s.Server, s.ServerPort)
+		if hosts >= scanFailedMin || ports >= scanFailedMin || s.Proto == decode.ProtoTCP && hosts+ports >= scanPendingMin {
+			src.reported = len(src.doors)
+			report(src.finding(s, hosts, ports))
+		}
+	}
+}
+
+// searching leaves out what looks like a search and is none: group addresses, traceroute's rising
+// ports with small hop limits, answers seen without their questions, and the middle of connections.
+func searching(s *Signal) bool {
+	if group(s.Server, s.IPVersion) {
+		return false
+	}
+	if s.Proto == decode.ProtoUDP {
+		if s.Kind == FlowStart && s.TTL < 31 && s.ServerPort >= 33434 && s.ServerPort < 33700 {
+			return false
+		}
+		return !(s.ClientPort < 1024 && s.ServerPort >= 1024)
+	}
+	if s.Kind == FlowStart && s.Flags&(decode.SYN|decode.ACK|decode.RST|decode.FIN) != decode.SYN {
+		return s.Flags&decode.RST == 0 && !s.HasData && s.Flags&decode.SYN == 0 && s.ServerPort < s.ClientPort
+	}
+	return true
+}
+
+// group says whether a is a multicast, broadcast or unspecified address.
+func group(a decode.Addr, version uint8) bool {
+	if version == 4 {
+		return a[12] >= 224 || a[15] == 255 || a[12] == 0
+	}
+	return a[0] == 0xff
+}
+
+func (c *scanSource) attempt(t scanTarget, now int64) {
+	if c.doors == nil {
+		c.doors = map[scanTarget]door{}
+	}
+	if _, known := c.doors[t]; known {
+		return
+	}
+	for len(c.order) > 0 && (len(c.order) >= scanTargetsMax || c.doors[c.order[0]].at < now-scanWindow) {
+		c.forget()
+	}
+	c.doors[t] = door{now, doorPending}
+	c.counts[doorPending]++
+	c.order = append(c.order, t)
+}
+
+func (c *scanSource) forget() {
+	t := c.order[0]
+	c.counts[c.doors[t].state]--
+	delete(c.doors, t)
+	c.order = c.order[1:]
+	c.aged = max(0, c.aged-1)
+	c.reported = min(c.reported, len(c.doors))
+}
+
+func (c *scanSource) settle(t scanTarget, to doorState) {
+	d, known := c.doors[t]
+	if !known || d.state == doorOpen {
+		return
+	}
+	c.counts[d.state]--
+	c.counts[to]++
+	d.state = to
+	c.doors[t] = d
+}
+
+// age turns attempts that waited too long into failed ones.
+func (c *scanSource) age(now int64) {
+	for c.aged < len(c.order) && c.doors[c.order[c.aged]].at < now-scanAnswerTime {
+		if d := c.doors[c.order[c.aged]]; d.state == doorPending {
+			c.settle(c.order[c.aged], doorFailed)
+		}
+		c.aged++
+	}
+}
+
+func (c *scanSource) isSearch() bool {
+	failed, pending, open := c.counts[doorFailed], c.counts[doorPending], c.counts[doorOpen]
+	if c.reported > 0 && len(c.doors) < c.reported+scanReportEvery {
+		return false
+	}
+	return failed >= scanFailedMin && failed >= 2*open || failed+pending >= scanPendingMin && failed+pending >= 4*open
+}
+
+// spread counts the hosts on which this port failed and the ports of this host that failed.
+func (c *scanSource) spread(host decode.Addr, port uint16) (hosts, ports int) {
+	for t, d := range c.doors {
+		if d.state == doorOpen {
+			continue
+		}
+		if t.port == port {
+			hosts++
+		}
+		if t.host == host {
+			ports++
+		}
+	}
+	return hosts, ports
+}
+
+func (c *scanSource) finding(s *Signal, hosts, ports int) Finding {
+	text, technique := fmt.Sprintf("%d ports of one host tried without success", ports), []string{"T1046", "T1595.001"}
+	if hosts > ports {
+		text, technique = fmt.Sprintf("port %d tried on %d hosts without success", s.ServerPort, hosts), []string{"T1018", "T1046", "T1595.001"}
+	}
+	f := finding("port-scan", "scan", technique, 2, text, s)
+	f.Result = "unknown"
+	if c.counts[doorOpen] > 0 {
+		f.Result = "succeeded"
+	}
+	return f
+}
+
+// finding fills in what every finding about a flow shares: the client tried something on the server.
+func finding(detector, class string, technique []string, severity uint8, text string, s *Signal) Finding {
+	return Finding{
+		Detector: detector, Class: class, Technique: technique, Severity: severity, Text: text,
+		Time: s.Time, Number: s.Number, FlowID: s.FlowID, Proven: s.Proven,
+		Origin: s.Client, HasOrigin: true, Target: s.Server, HasTarget: true, TargetPort: s.ServerPort,
+		Proto: s.Proto, VLAN: s.VLAN, Interface: s.Interface,
+	}
+}

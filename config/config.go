@@ -1,0 +1,264 @@
+// Package config reads dejpha.yaml and suricata.yaml into one checked struct.
+//
+// In: a file's name and the command line's overrides. Out: a Config with every default filled in, and
+// warnings about what does not apply. Called by shield at start. It opens no other file than includes.
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Config is everything the engine can be told.
+type Config struct {
+	Suricata bool // read from a suricata.yaml
+
+	AddressVars map[string]string
+	PortVars    map[string]string
+
+	ClassificationFile, ReferenceFile, ThresholdFile string
+	RuleFiles                                        []string // with the default path put in front
+
+	Midstream, AsyncOneSide, StreamInline bool
+	StreamChecksums                       bool
+	StreamDepth                           int64
+	Checksums                             bool
+	HostOSPolicy                          map[string][]string // policy name -> prefixes
+	FlowTimeouts                          map[string]map[string]int64
+	IgnoreVLAN                            bool
+	NoTeredo, NoVXLAN, NoGeneve           bool
+
+	AppEnabled  map[string]bool              // protocol name -> on
+	AppSettings map[string]map[string]string // protocol name -> flattened settings
+
+	EveTypes         map[string]bool // nil: all
+	EveFile          string
+	Payload          bool
+	PayloadPrintable bool
+	Packet           bool
+	CommunityID      bool
+	CommunityIDSeed  uint16
+	PcapFilename     bool
+	Metadata         bool
+
+	ActionOrder []string
+	AlertsMax   int
+
+	Memory     int64    // bytes the tables share
+	Protected  []string // networks; empty: the private ranges
+	Authorised []string // origins whose attacks are shown and not counted
+	Decoys     []string
+	Zones      map[string][]string
+	KeepBytes  int64
+	KeepDays   int
+	Interfaces []string
+	Listen     string // of the console
+	State      string // folder of the state
+}
+
+// Default is the configuration without a file.
+func Default() *Config {
+	return &Config{
+		AddressVars: map[string]string{
+			"HOME_NET": "[192.168.0.0/16,10.0.0.0/8,172.16.0.0/12]", "EXTERNAL_NET": "any",
+			"HTTP_SERVERS": "$HOME_NET", "SMTP_SERVERS": "$HOME_NET", "SQL_SERVERS": "$HOME_NET", "DNS_SERVERS": "$HOME_NET", "TELNET_SERVERS": "$HOME_NET",
+			"AIM_SERVERS": "$EXTERNAL_NET", "DC_SERVERS": "$HOME_NET", "DNP3_SERVER": "$HOME_NET", "DNP3_CLIENT": "$HOME_NET",
+			"MODBUS_CLIENT": "$HOME_NET", "MODBUS_SERVER": "$HOME_NET", "ENIP_CLIENT": "$HOME_NET", "ENIP_SERVER": "$HOME_NET",
+		},
+		PortVars: map[string]string{
+			"HTTP_PORTS": "80", "SHELLCODE_PORTS": "!80", "ORACLE_PORTS": "1521", "SSH_PORTS": "22", "DNP3_PORTS": "20000", "MODBUS_PORTS": "502",
+			"FILE_DATA_PORTS": "[$HTTP_PORTS,110,143]", "FTP_PORTS": "21", "GENEVE_PORTS": "6081", "VXLAN_PORTS": "4789", "TEREDO_PORTS": "3544", "SIP_PORTS": "[5060, 5061]",
+		},
+		Midstream: true, StreamChecksums: true, Checksums: true,
+		EveFile: "eve.json", Memory: 512 << 20, Listen: "127.0.0.1:8470", State: "var",
+	}
+}
+
+// Load reads a file, "" for the defaults, and applies overrides ("a.b.0=value"). Errors name file and line.
+func Load(name string, sets []string) (c *Config, warnings []string, err error) {
+	if name == "" {
+		c = Default()
+		t := tree{}
+		if err := t.override(sets); err != nil {
+			return nil, nil, err
+		}
+		return c, nil, c.suricata(t, true)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read configuration: %w", err)
+	}
+	if !looksLikeSuricata(text) {
+		return loadOwn(name, text, sets)
+	}
+	t := tree{}
+	if err := t.load(name, text, 0); err != nil {
+		return nil, nil, err
+	}
+	if err := t.override(sets); err != nil {
+		return nil, nil, err
+	}
+	c = Default()
+	c.Suricata = true
+	c.Midstream = false
+	c.AddressVars["EXTERNAL_NET"] = "!$HOME_NET"
+	if err := c.suricata(t, false); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return c, nil, nil
+}
+
+func looksLikeSuricata(text []byte) bool {
+	s := "\n" + string(text)
+	for _, mark := range []string{"%YAML 1.1", "\nvars:", "\napp-layer:", "\noutputs:", "\nstream:", "\naf-packet:", "\ndefault-log-dir:", "\nlogging:", "\nstats:", "\ndetect:", "\nrule-files:", "\ninclude:"} {
+		if strings.Contains(s, mark) {
+			return true
+		}
+	}
+	return false
+}
+
+// tree is a parsed file: maps, lists and scalars.
+type tree map[string]any
+
+const includeDepthMax = 8
+
+func (t tree) load(name string, text []byte, depth int) error {
+	if depth > includeDepthMax {
+		return fmt.Errorf("%s: includes refer to each other without end", name)
+	}
+	body := strings.TrimPrefix(string(text), "\ufeff")
+	body = strings.Replace(body, "%YAML 1.1", "#YAML 1.1", 1)
+	var m map[string]any
+	if err := yaml.Unmarshal([]byte(body), &m); err != nil {
+		return fmt.Errorf("%s: %s", name, strings.ReplaceAll(strings.TrimSpace(yaml.FormatError(err, false, false)), "\n", " "))
+	}
+	var includes []string
+	for k, v := range m {
+		if k == "include" {
+			switch x := v.(type) {
+			case []any:
+				for _, i := range x {
+					includes = append(includes, fmt.Sprint(i))
+				}
+			default:
+				includes = append(includes, fmt.Sprint(x))
+			}
+			continue
+		}
+		t[k] = v
+	}
+	for _, i := range includes {
+		if !filepath.IsAbs(i) {
+			i = filepath.Join(filepath.Dir(name), i)
+		}
+		sub, err := os.ReadFile(i)
+		if err != nil {
+			return fmt.Errorf("%s: cannot read include: %w", name, err)
+		}
+		if err := t.load(i, sub, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// override applies KEY=VALUE with a dotted key; numbers index lists.
+func (t tree) override(sets []string) error {
+	for _, s := range sets {
+		k, v, ok := strings.Cut(s, "=")
+		if !ok {
+			return fmt.Errorf("--set %s: expected KEY=VALUE", s)
+		}
+		put(t, strings.Split(strings.TrimSpace(k), "."), strings.TrimSpace(v))
+	}
+	return nil
+}
+
+func put(at any, path []string, value string) any {
+	if len(path) == 0 {
+		return value
+	}
+	if i, err := strconv.Atoi(path[0]); err == nil && i >= 0 && i < 1000 {
+		l, _ := at.([]any)
+		for len(l) <= i {
+			l = append(l, nil)
+		}
+		l[i] = put(l[i], path[1:], value)
+		return l
+	}
+	switch m := at.(type) {
+	case tree:
+		m[path[0]] = put(m[path[0]], path[1:], value)
+		return m
+	case map[string]any:
+		m[path[0]] = put(m[path[0]], path[1:], value)
+		return m
+	}
+	return map[string]any{path[0]: put(nil, path[1:], value)}
+}
+
+// get walks a dotted path.
+func (t tree) get(path string) (any, bool) {
+	var at any = map[string]any(t)
+	for _, p := range strings.Split(path, ".") {
+		m, ok := at.(map[string]any)
+		if !ok {
+			return nil, false
+		}
+		if at, ok = m[p]; !ok {
+			return nil, false
+		}
+	}
+	return at, at != nil
+}
+
+func (t tree) text(path string, to *string) {
+	if v, ok := t.get(path); ok {
+		*to = fmt.Sprint(v)
+	}
+}
+
+func (t tree) flag(path string, to *bool) {
+	if v, ok := t.get(path); ok {
+		if b, known := truth(v); known {
+			*to = b
+		}
+	}
+}
+
+// truth reads YAML 1.1's booleans.
+func truth(v any) (value, known bool) {
+	if b, ok := v.(bool); ok {
+		return b, true
+	}
+	switch strings.ToLower(fmt.Sprint(v)) {
+	case "yes", "true", "on", "1":
+		return true, true
+	case "no", "false", "off", "0":
+		return false, true
+	}
+	return false, false
+}
+
+// Size reads "64kb", "1 MiB", "1000".
+func Size(s string) (int64, bool) {
+	s = strings.ToLower(strings.TrimSpace(s))
+	unit := int64(1)
+	for _, u := range []struct {
+		suffix string
+		n      int64
+	}{{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"kb", 1 << 10}, {"mb", 1 << 20}, {"gb", 1 << 30}, {"k", 1 << 10}, {"m", 1 << 20}, {"g", 1 << 30}, {"b", 1}} {
+		if strings.HasSuffix(s, u.suffix) {
+			s, unit = strings.TrimSpace(strings.TrimSuffix(s, u.suffix)), u.n
+			break
+		}
+	}
+	v, err := strconv.ParseFloat(s, 64)
+	return int64(v * float64(unit)), err == nil && v >= 0
+}

@@ -1,0 +1,120 @@
+package stream
+
+import "github.com/dejpha/dejpha/flow"
+
+// visible is the number after the last byte that may be shown.
+func (s *Session) visible(d *side, inline bool) uint32 {
+	if inline || s.ended || d.rst || d.finDone || s.oneWay {
+		return d.next
+	}
+	if !d.hasAck {
+		return d.base
+	}
+	if after(d.acked, d.next) {
+		return d.next
+	}
+	return d.acked
+}
+
+// Next returns the bytes that reader c of direction dir has not passed yet, and how many bytes are missing just
+// before them. end: nothing will follow. The bytes are valid until the next packet of the session.
+func (e *Engine) Next(s *Session, dir flow.Direction, c Cursor) (data []byte, gap int, end bool) {
+	d := &s.sides[dir]
+	e.skipHole(s, d)
+	limit := s.visible(d, e.cfg.Inline)
+	from := d.read[c]
+	if after(limit, from) && !after(d.base, from) {
+		data = d.buf[from-d.base : min(int(limit-d.base), len(d.buf))]
+	}
+	if c == App {
+		gap = int(d.told)
+	}
+	end = s.ended && len(d.later) == 0 || d.finDone && d.read[c]+uint32(len(data)) == d.next || d.rst
+	return data, gap, end
+}
+
+// skipHole gives up on bytes that were acknowledged but never seen, or that can no longer come.
+func (e *Engine) skipHole(s *Session, d *side) {
+	lost := d.hasAck && after(d.acked, d.next) && len(d.later) > 0 && !after(d.later[0].seq, d.acked)
+	lost = lost || d.hasAck && after(d.acked, d.next) && len(d.later) == 0 && after(d.highest, d.next)
+	if !lost && !(s.ended && len(d.later) > 0) {
+		return
+	}
+	if after(s.visible(d, e.cfg.Inline), d.read[App]) && d.told == 0 && !d.app {
+		return // the parser has not had its turn on what lies before the hole
+	}
+	to := d.acked
+	if len(d.later) > 0 {
+		to = d.later[0].seq
+	}
+	if !after(to, d.next) {
+		return
+	}
+	d.told += to - d.read[App]
+	d.gap = true
+	e.Counters.Gaps++
+	d.buf = d.buf[:0]
+	d.base, d.next = to, to
+	d.read = [2]uint32{to, to}
+	d.recent = d.recent[:0]
+	e.drain(d)
+}
+
+// Advance says that reader c of direction dir has passed n bytes of what Next returned.
+func (e *Engine) Advance(s *Session, dir flow.Direction, c Cursor, n int) {
+	d := &s.sides[dir]
+	d.read[c] += uint32(n)
+	if c == App {
+		d.told = 0
+		d.app = true
+	}
+	e.trim(d)
+}
+
+// trim drops the bytes that both readers have passed.
+func (e *Engine) trim(d *side) {
+	from := d.read[App]
+	if after(from, d.read[Raw]) {
+		from = d.read[Raw]
+	}
+	n := int(from - d.base)
+	switch {
+	case n <= 0:
+		return
+	case n >= len(d.buf):
+		e.give(d.buf)
+		d.buf = nil
+		d.base = d.next
+	case n >= cap(d.buf)/2:
+		d.buf = d.buf[:copy(d.buf, d.buf[n:])]
+		d.base = from
+	}
+}
+
+// Raw returns the bytes of a direction that rules have not looked at. flush: look now, however few they are.
+func (e *Engine) Raw(f *flow.Flow, dir flow.Direction) (data []byte, flush bool) {
+	s := e.Session(f.Stream)
+	if s == nil {
+		return nil, false
+	}
+	data, _, end := e.Next(s, dir, Raw)
+	d := &s.sides[dir]
+	return data, end || d.app
+}
+
+// RawDone says that rules looked at n bytes of what Raw returned.
+func (e *Engine) RawDone(f *flow.Flow, dir flow.Direction, n int) {
+	if s := e.Session(f.Stream); s != nil {
+		s.sides[dir].app = false
+		e.Advance(s, dir, Raw, n)
+	}
+}
+
+// Size returns how many bytes of a direction were put in order so far.
+func (e *Engine) Size(f *flow.Flow, dir flow.Direction) uint64 {
+	s := e.Session(f.Stream)
+	if s == nil {
+		return 0
+	}
+	return s.sides[dir].total
+}
