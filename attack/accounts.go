@@ -1,0 +1,472 @@
+package attack
+
+import (
+	"cmp"
+	"container/heap"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+)
+
+// Config is what the accounts need to know of the network. A nil function answers no.
+type Config struct {
+	Zone       func(netip.Addr) (string, bool) // configured zone of a target
+	Protected  func(netip.Addr) bool           // nil: the private ranges
+	Authorised func(netip.Addr) bool           // own and authorised origins
+	Decoy      func(netip.Addr) bool           // configured decoys
+	Guard      func(netip.Addr) bool           // never blocked
+	Sensor     uint32                          // number of this sensor, for merging
+	OpenMax    int                             // open accounts; 0: 65,536
+	Live       bool                            // verdicts act: outcomes may be foiled or contained
+}
+
+// openMax bounds the memory that an attacker can take by inventing origins and targets (about 2 KB each).
+const openMax = 65536
+
+// Key names an account: what one attack is.
+type Key struct {
+	Class      uint8      `json:"c"`
+	Authorised bool       `json:"a,omitempty"`
+	Overflow   bool       `json:"v,omitempty"`
+	Origin     string     `json:"o"` // "ip ...", "net ...", "mac ...", "dom ...", "unproven" or "none"
+	Group      string     `json:"g"`
+	Subject    netip.Addr `json:"s"`
+}
+
+func (k Key) compare(o Key) int {
+	return cmp.Or(cmp.Compare(k.Class, o.Class), cmp.Compare(k.Origin, o.Origin), cmp.Compare(k.Group, o.Group),
+		k.Subject.Compare(o.Subject), order(k.Authorised, o.Authorised), order(k.Overflow, o.Overflow))
+}
+
+func order(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// Counters say what the accounts did not take as it came.
+type Counters struct {
+	None      uint64 // observations of no class
+	Late      uint64 // older than the clock: stamped with it
+	Forgotten uint64 // weak observations dropped at the cap
+	Overflown uint64 // attacks merged into an overflow account
+}
+
+// Accounts holds the open accounts. One owner; no locks. The zero value is not ready: use New.
+type Accounts struct {
+	cfg      Config
+	now      int64
+	lastID   uint64
+	open     map[Key]*account
+	pieces   int
+	due      dueHeap
+	events   []Event
+	stories  incidents
+	repeats  map[string]uint32 // origins decided against, how often
+	Counters Counters
+}
+
+// account is the pieces of one key that are open, rising by First, and what a span cut left behind.
+type account struct {
+	key    Key
+	pieces []*piece
+	tail   *tail
+}
+
+// tail is a piece cut at a grid line: the next one within a gap of it is the same attack.
+type tail struct {
+	Cell     int64  `json:"cell"`
+	Last     int64  `json:"last"`
+	ID       uint64 `json:"id"`
+	Passed   bool   `json:"passed"`
+	Incident uint64 `json:"incident"`
+	Weak     []weak `json:"weak,omitempty"`
+}
+
+// New returns empty accounts.
+func New(cfg Config) *Accounts {
+	if cfg.OpenMax <= 0 {
+		cfg.OpenMax = openMax
+	}
+	if cfg.Protected == nil {
+		cfg.Protected = func(a netip.Addr) bool { return a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsLoopback() }
+	}
+	no := func(netip.Addr) bool { return false }
+	for _, f := range []*func(netip.Addr) bool{&cfg.Authorised, &cfg.Decoy, &cfg.Guard} {
+		if *f == nil {
+			*f = no
+		}
+	}
+	if cfg.Zone == nil {
+		cfg.Zone = func(netip.Addr) (string, bool) { return "", false }
+	}
+	return &Accounts{cfg: cfg, now: math.MinInt64, open: map[Key]*account{}, repeats: map[string]uint32{}}
+}
+
+// Open is how many accounts are open, those of weak observations included.
+func (a *Accounts) Open() int { return a.pieces }
+
+// Now is the accounts' clock, ns.
+func (a *Accounts) Now() int64 { return a.now }
+
+// Key names the account that o belongs to; false for an observation of no class.
+func (a *Accounts) Key(o *Observation) (Key, bool) {
+	class := ClassIndex(o.Class)
+	if class < 0 {
+		return Key{}, false
+	}
+	k := Key{Class: uint8(class), Origin: origin(o), Group: a.group(o, class)}
+	if subjects(class) {
+		k.Subject = o.Subject.Unmap()
+	}
+	k.Authorised = o.Origin.IsValid() && o.Proven && a.cfg.Authorised(o.Origin.Unmap())
+	return k, true
+}
+
+// subjects says whether the class is about a protected host's own doing.
+func subjects(class int) bool {
+	switch table[class].Name {
+	case "c2", "tunnel", "dga", "exfiltration":
+		return true
+	}
+	return false
+}
+
+func origin(o *Observation) string {
+	switch {
+	case o.OriginMAC != "":
+		return "mac " + o.OriginMAC + " " + strconv.Itoa(int(o.VLAN))
+	case o.OriginDomain != "":
+		return "dom " + o.OriginDomain
+	case !o.Origin.IsValid() && o.Class == "dga":
+		return "none"
+	case !o.Origin.IsValid() || !o.Proven:
+		return "unproven"
+	}
+	if ip := o.Origin.Unmap(); ip.Is4() {
+		return "ip " + ip.String()
+	}
+	net, _ := o.Origin.WithZone("").Prefix(64)
+	return "net " + net.String()
+}
+
+func (a *Accounts) group(o *Observation, class int) string {
+	t := o.Target
+	if !t.IsValid() {
+		t = o.Subject
+	}
+	if !t.IsValid() {
+		return "none"
+	}
+	t = t.Unmap().WithZone("")
+	if table[class].Industrial || o.TargetSpokeICS {
+		return t.String()
+	}
+	if z, ok := a.cfg.Zone(t); ok {
+		return z
+	}
+	bits := 64
+	if t.Is4() {
+		bits = 24
+	}
+	net, _ := t.Prefix(bits)
+	return net.String()
+}
+
+// Add takes one observation. It does not move the clock. The events are valid until the next call.
+func (a *Accounts) Add(o Observation) []Event {
+	a.events = a.events[:0]
+	key, ok := a.Key(&o)
+	if !ok {
+		a.Counters.None++
+		return nil
+	}
+	if o.Time < a.now {
+		o.Time = a.now
+		a.Counters.Late++
+	}
+	acc := a.open[key]
+	if acc == nil {
+		acc = &account{key: key}
+		a.open[key] = acc
+	}
+	p := a.place(acc, o.Time)
+	weakly := a.fill(p, &o)
+	prev := acc.before(p)
+	a.judge(acc, p, prev, weakly, o.Time)
+	if a.pieces > a.cfg.OpenMax {
+		a.shed()
+	}
+	return a.events
+}
+
+// place finds or makes the piece of the account that an observation at t belongs to, joining those it links.
+func (a *Accounts) place(acc *account, t int64) *piece {
+	c := &table[acc.key.Class]
+	cell := floorDiv(t, int64(c.Span))
+	var found *piece
+	keep := acc.pieces[:0]
+	for _, p := range acc.pieces {
+		if p.Cell != cell || t < p.First-int64(c.Gap) || t > p.Last+int64(c.Gap) {
+			keep = append(keep, p)
+			continue
+		}
+		if found == nil {
+			found = p
+			keep = append(keep, p)
+			continue
+		}
+		found.join(p, true)
+		p.dead = true
+		a.pieces--
+	}
+	clear(acc.pieces[len(keep):])
+	acc.pieces = keep
+	if found == nil {
+		found = newPiece(cell, t)
+		a.push(acc, found)
+	}
+	found.First, found.Last = min(found.First, t), max(found.Last, t)
+	return found
+}
+
+func (a *Accounts) push(acc *account, p *piece) {
+	at, _ := slices.BinarySearchFunc(acc.pieces, p.First, func(x *piece, t int64) int { return cmp.Compare(x.First, t) })
+	acc.pieces = slices.Insert(acc.pieces, at, p)
+	a.pieces++
+	a.due.add(dueItem{p.closing(acc.key.Class), acc, p})
+}
+
+// before is the link to the piece's earlier part across a grid line, or nil.
+func (acc *account) before(p *piece) *tail {
+	c := &table[acc.key.Class]
+	if t := acc.tail; t != nil && t.Cell == p.Cell-1 && p.First-t.Last <= int64(c.Gap) {
+		return t
+	}
+	for _, q := range acc.pieces {
+		if q.Cell == p.Cell-1 && p.First-q.Last <= int64(c.Gap) {
+			return &tail{q.Cell, q.Last, q.ID, q.Passed, q.Incident, q.Weak}
+		}
+	}
+	return nil
+}
+
+// judge opens the piece's attack when it has become one.
+func (a *Accounts) judge(acc *account, p *piece, prev *tail, weakly bool, t int64) {
+	if prev != nil && prev.Passed && prev.ID != 0 && p.ID == 0 {
+		p.continueFrom(prev)
+	}
+	if !p.Passed && weakly {
+		list := p.Weak
+		if prev != nil {
+			list = slices.Concat(prev.Weak, list)
+		}
+		p.Passed = reaches(list, table[acc.key.Class].Threshold)
+	}
+	if p.Passed && p.ID == 0 {
+		a.opened(acc, p, t)
+	}
+}
+
+func (a *Accounts) opened(acc *account, p *piece, t int64) {
+	a.lastID++
+	p.ID, p.Opened = a.lastID, t
+	p.Weak = nil
+	p.Incident = a.stories.of(acc.key, p, t)
+	a.events = append(a.events, Event{Opened, acc.key, a.record(acc, p, "opened")})
+}
+
+// Advance moves the clock to now and closes what has been quiet for longer than its gap, ordered by
+// closed_at, then id. The clock never goes back. The events are valid until the next call.
+func (a *Accounts) Advance(now int64) []Event {
+	a.events = a.events[:0]
+	if now > a.now {
+		a.now = now
+	}
+	a.closeBefore(a.now, math.MaxInt64)
+	return a.events
+}
+
+// Finish ends a recording: the clock moves on to each closed_at in turn until nothing is open.
+func (a *Accounts) Finish() []Event {
+	a.events = a.events[:0]
+	end := a.now
+	for len(a.due) > 0 {
+		a.closeBefore(math.MaxInt64, end)
+	}
+	return a.events
+}
+
+// closeBefore closes pieces whose closing lies before limit; those closing after end did so by the end of input.
+func (a *Accounts) closeBefore(limit, end int64) {
+	var ripe []dueItem
+	for len(a.due) > 0 && a.due[0].at < limit {
+		it := a.due[0]
+		if it.p != nil && it.p.dead {
+			heap.Pop(&a.due)
+			continue
+		}
+		if it.p != nil {
+			if at := it.p.closing(it.acc.key.Class); at > it.at {
+				a.due[0].at = at
+				heap.Fix(&a.due, 0)
+				continue
+			}
+		}
+		heap.Pop(&a.due)
+		ripe = append(ripe, it)
+	}
+	slices.SortFunc(ripe, func(x, y dueItem) int {
+		return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.id(), y.id()), x.acc.key.compare(y.acc.key))
+	})
+	for _, it := range ripe {
+		if it.p == nil {
+			a.dropTail(it)
+			continue
+		}
+		it.p.EndOfInput = it.at > end
+		a.close(it.acc, it.p, it.at)
+	}
+}
+
+func (a *Accounts) dropTail(it dueItem) {
+	if it.acc.tail != nil && it.acc.tail.Last+int64(table[it.acc.key.Class].Gap) <= it.at {
+		it.acc.tail = nil
+	}
+	a.forget(it.acc)
+}
+
+func (a *Accounts) forget(acc *account) {
+	if len(acc.pieces) == 0 && acc.tail == nil {
+		delete(a.open, acc.key)
+	}
+}
+
+// close ends one piece at its closing and hands what continues to the next.
+func (a *Accounts) close(acc *account, p *piece, at int64) {
+	c := &table[acc.key.Class]
+	if p.Passed && p.ID == 0 { // became an attack by a merge
+		a.opened(acc, p, p.Last)
+	}
+	if p.ID != 0 {
+		p.ClosedAt = at
+		kind, state := Closed, "closed"
+		if p.Continues {
+			kind, state = Continued, "continued"
+		}
+		a.events = append(a.events, Event{kind, acc.key, a.record(acc, p, state)})
+	}
+	p.dead = true
+	a.pieces--
+	acc.pieces = slices.DeleteFunc(acc.pieces, func(q *piece) bool { return q == p })
+	quiet := p.Last + int64(c.Gap)
+	if at < quiet { // cut at the grid line
+		acc.tail = &tail{p.Cell, p.Last, p.ID, p.Passed, p.Incident, p.Weak}
+		a.due.add(dueItem{quiet, acc, nil})
+		for _, q := range acc.pieces {
+			if prev := acc.before(q); prev == acc.tail && prev.ID != 0 && q.ID != prev.ID {
+				q.continueFrom(prev)
+			} else if prev == acc.tail {
+				a.judge(acc, q, prev, true, q.First)
+			}
+		}
+	}
+	a.forget(acc)
+}
+
+// shed merges the smallest sixteenth of the accounts into the overflow accounts of their classes.
+func (a *Accounts) shed() {
+	type small struct {
+		acc *account
+		p   *piece
+	}
+	var all []small
+	for _, acc := range a.open {
+		if !acc.key.Overflow {
+			for _, p := range acc.pieces {
+				all = append(all, small{acc, p})
+			}
+		}
+	}
+	slices.SortFunc(all, func(x, y small) int {
+		return cmp.Or(order(x.p.ID != 0, y.p.ID != 0), cmp.Compare(x.p.total().Observations, y.p.total().Observations),
+			cmp.Compare(x.p.Last, y.p.Last), x.acc.key.compare(y.acc.key), cmp.Compare(x.p.First, y.p.First))
+	})
+	for _, s := range all[:min(len(all), max(1, a.cfg.OpenMax/16))] {
+		s.p.dead = true
+		a.pieces--
+		s.acc.pieces = slices.DeleteFunc(s.acc.pieces, func(q *piece) bool { return q == s.p })
+		if s.p.ID == 0 {
+			a.Counters.Forgotten += s.p.total().Observations
+		} else if !s.p.Continues {
+			a.overflow(s.acc.key, s.p)
+		}
+		a.forget(s.acc)
+	}
+}
+
+func (a *Accounts) overflow(from Key, p *piece) {
+	a.Counters.Overflown++
+	key := Key{Class: from.Class, Authorised: from.Authorised, Overflow: true, Origin: "overflow", Group: "overflow"}
+	acc := a.open[key]
+	if acc == nil {
+		acc = &account{key: key}
+		a.open[key] = acc
+	}
+	if len(acc.pieces) == 0 {
+		p.dead = false
+		moved := *p
+		p.dead = true
+		a.push(acc, &moved)
+		return
+	}
+	into := acc.pieces[len(acc.pieces)-1]
+	id := into.ID
+	into.join(p, true)
+	into.ID = id
+	if len(into.Merged) < listMax {
+		into.Merged = append(into.Merged, p.ID)
+	}
+}
+
+// dueItem is a piece (or a tail, p nil) and when it closes at the earliest.
+type dueItem struct {
+	at  int64
+	acc *account
+	p   *piece
+}
+
+func (d dueItem) id() uint64 {
+	if d.p == nil {
+		return math.MaxUint64
+	}
+	return d.p.ID
+}
+
+type dueHeap []dueItem
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h dueHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *dueHeap) add(d dueItem)     { heap.Push(h, d) }
+func (h *dueHeap) Push(x any)        { *h = append(*h, x.(dueItem)) }
+func (h *dueHeap) Pop() any {
+	old := *h
+	x := old[len(old)-1]
+	old[len(old)-1] = dueItem{}
+	*h = old[:len(old)-1]
+	return x
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
