@@ -14,6 +14,7 @@ import (
 	"github.com/dejpha/dejpha/app/krb5"
 	"github.com/dejpha/dejpha/app/ldap"
 	"github.com/dejpha/dejpha/app/smb"
+	"github.com/dejpha/dejpha/app/ssh"
 	"github.com/dejpha/dejpha/app/tls"
 )
 
@@ -25,6 +26,7 @@ func Protocols() []contract.Protocol {
 		krb5.Protocol(),
 		ldap.Protocol(),
 		tls.Protocol(),
+		ssh.Protocol(),
 		dns.Protocol(),
 	}
 }
