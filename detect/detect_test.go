@@ -330,3 +330,15 @@ func TestNoAllocation(t *testing.T) {
 		t.Fatalf("%v allocations a packet", n)
 	}
 }
+
+// TestNoFlow holds that a packet without a flow meets no rule that needs one, and does no harm.
+func TestNoFlow(t *testing.T) {
+	r := newRule(1, "fake", text("abc"))
+	w := compile(t, r, newRule(2, "udp", text("abc"), &rule.FlowBits{Op: "set", Names: []string{"x"}}),
+		newRule(3, "udp", text("abc"), &rule.FlowBits{Op: "isset", Names: []string{"x"}}),
+		newRule(4, "udp", text("abc"), &rule.FlowState{Established: true}),
+		newRule(5, "udp", text("abc"), &rule.FlowInt{Name: "n", Op: "+", Value: num(1)}),
+		newRule(6, "udp", &rule.AppProtocol{Name: "fake"}))
+	expect(t, "no flow", w.Inspect(&Input{Packet: packet(decode.ProtoUDP, "abc")}), 2)
+	expect(t, "no packet", w.Inspect(&Input{Flow: &flow.Flow{Proto: decode.ProtoTCP}, Ending: true}))
+}

@@ -148,7 +148,7 @@ func (w *Worker) look(in *Input) {
 	w.setHeader(in)
 	w.data = streamData{}
 	w.packetRules(in)
-	if in.Conversation != nil && int(in.Flow.AppProto) < len(w.set.protos) && in.Flow != nil {
+	if in.Conversation != nil && in.Flow != nil && int(in.Flow.AppProto) < len(w.set.protos) {
 		plan := &w.set.protos[in.Flow.AppProto]
 		if plan.dirs[0].any || plan.dirs[1].any {
 			w.transactions(in, plan)
@@ -362,7 +362,7 @@ func (s *sig) fragHolds(in *Input) bool {
 
 // packetRule evaluates a rule on the packet; stream: it held on the reassembled stream.
 func (w *Worker) packetRule(s *sig, index uint32, in *Input) (stream, ok bool) {
-	if !s.flowHolds(in) || s.apps != nil && !hasApp(s.apps, in.Flow.AppProto) || !w.headerHolds(s) {
+	if !s.flowHolds(in) || s.apps != nil && (in.Flow == nil || !hasApp(s.apps, in.Flow.AppProto)) || !w.headerHolds(s) {
 		return false, false
 	}
 	if in.Ending && !s.hasPayload {
