@@ -351,9 +351,7 @@ func (f *Flow) Swap() {
 // schedule puts a flow where the wheel will come by when it may have been idle for too long.
 func (t *Table) schedule(f *Flow) {
 	due := (f.Last + t.timeout(f)) / 1e9
-	if due <= t.swept {
-		due = t.swept + 1
-	}
+	due = max(due, t.swept+1, 0)
 	slot := int32(min(due, t.swept+wheelSlots-1) % wheelSlots)
 	l := &f.table
 	l.slot, l.prev, l.next = slot, 0, t.wheel[slot]
@@ -384,7 +382,7 @@ func (t *Table) unschedule(f *Flow) {
 func (t *Table) Sweep(now int64) {
 	second := now / 1e9
 	if t.swept == 0 || second-t.swept > wheelSlots {
-		t.swept = second - wheelSlots
+		t.swept = max(0, second-wheelSlots)
 	}
 	for t.swept < second {
 		t.swept++

@@ -11,11 +11,11 @@ const handshakeFlags = decode.SYN | decode.ACK | decode.RST | decode.FIN
 func (e *Engine) Segment(f *flow.Flow, p *decode.Packet, dir flow.Direction) Outcome {
 	e.events = e.events[:0]
 	var o Outcome
-	if p.BadL4Checksum && !e.cfg.BadChecksums {
+	s := e.Session(f.Stream)
+	if !e.checksum(s, p, dir) {
 		e.Counters.Rejected++
 		return o
 	}
-	s := e.Session(f.Stream)
 	if s == nil {
 		if s = e.begin(f, p, &o); s == nil {
 			o.Events = e.events
@@ -39,6 +39,18 @@ func (e *Engine) Segment(f *flow.Flow, p *decode.Packet, dir flow.Direction) Out
 	return o
 }
 
+// checksum says whether a packet's checksum lets it through. A sender that got one right gets no wrong one through;
+// one that never did sits on the capturing machine, whose card fills checksums in later.
+func (e *Engine) checksum(s *Session, p *decode.Packet, dir flow.Direction) bool {
+	if !p.BadL4Checksum {
+		if s != nil {
+			s.sides[dir].sums = true
+		}
+		return true
+	}
+	return e.cfg.BadChecksums || !e.cfg.StrictChecksums && (s == nil || !s.sides[dir].sums)
+}
+
 func (e *Engine) event(i uint8) { e.events = append(e.events, i) }
 
 // begin opens a session on the first packet of a flow; nil: nothing to follow.
@@ -48,6 +60,7 @@ func (e *Engine) begin(f *flow.Flow, p *decode.Packet, o *Outcome) *Session {
 	case decode.SYN:
 		s := e.open(f)
 		s.State = SynSent
+		s.sides[0].sums = !p.BadL4Checksum
 		s.sides[0].start(t)
 		o.Accepted = true
 		return s

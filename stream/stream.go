@@ -12,13 +12,14 @@ import (
 
 // Config of an engine. The zero value: no midstream pick-up, not inline, depth 1 MiB.
 type Config struct {
-	Midstream    bool
-	AsyncOneSide bool                            // show bytes of one-way traffic at once
-	Inline       bool                            // show bytes at once; the first copy of a byte wins
-	Depth        int64                           // bytes a direction that are put in order; 0: 1 MiB; negative: no bound
-	MemoryBytes  int64                           // of buffers; 0: 256 MiB
-	Policy       func(target decode.Addr) Policy // nil: BSD
-	BadChecksums bool                            // take packets whose checksum is wrong
+	Midstream       bool
+	AsyncOneSide    bool                            // show bytes of one-way traffic at once
+	Inline          bool                            // show bytes at once; the first copy of a byte wins
+	Depth           int64                           // bytes a direction that are put in order; 0: 1 MiB; negative: no bound
+	MemoryBytes     int64                           // of buffers; 0: 256 MiB
+	Policy          func(target decode.Addr) Policy // nil: BSD
+	BadChecksums    bool                            // take packets whose checksum is wrong
+	StrictChecksums bool                            // take none; otherwise none from a sender that got one right
 }
 
 // Cursor names one of the two readers of a direction.
@@ -87,6 +88,7 @@ type side struct {
 	finSeq  uint32
 	finDone bool // the bytes up to FIN are in order
 	rst     bool
+	sums    bool // a checksum of this sender was right
 	gap     bool // some bytes never came
 	stopped bool // depth or memory: no more bytes are kept
 	skipped uint64

@@ -9,6 +9,9 @@ import (
 )
 
 // Block types and options (draft-ietf-opsawg-pcapng section 4).
+// secondsMax is the last whole second that int64 nanoseconds hold (year 2262); later stamps are forged.
+const secondsMax = 9223372035
+
 const (
 	blockSection   = 0x0a0d0d0a
 	blockInterface = 1
@@ -102,7 +105,7 @@ func (r *Reader) packet(f *capture.Frame, index uint32, stamp []byte, length, wi
 	seconds, rest := ticks/i.units, ticks%i.units
 	hi, lo := bits.Mul64(rest, 1e9)
 	frac, _ := bits.Div64(hi, lo, i.units)
-	f.Time = (int64(seconds)+i.offset)*1e9 + int64(frac)
+	f.Time = min(max(int64(min(seconds, secondsMax))+i.offset, 0), secondsMax)*1e9 + int64(frac)
 	f.Data, f.WireLen, f.LinkType, f.Interface = data[:length], max(wire, length), i.link, uint16(index)
 	return true, nil
 }

@@ -1,0 +1,198 @@
+package eve
+
+import (
+	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/flow"
+	"github.com/dejpha/dejpha/jsonline"
+	"github.com/dejpha/dejpha/rule"
+)
+
+// Alert is one match of a rule, with what its record shows.
+type Alert struct {
+	Where
+	Rule      *rule.Rule
+	Action    string // "allowed" or "blocked"
+	Verdict   string // eve's verdict.action: "alert", "pass", "drop"; "" = not written
+	Reject    string // verdict.reject: "tcp-reset", "icmp-prohib"
+	TxID      uint64
+	HasTx     bool
+	TxGuessed bool
+	Tx        contract.Tx // the transaction, nil if none
+	TxDir     contract.Direction
+	Stream    bool   // matched in the reassembled stream
+	Payload   []byte // what the match was made on
+	FlowBits  []string
+}
+
+// AppendAlert appends one alert line with its newline.
+func AppendAlert(dst []byte, o *Options, a *Alert) []byte {
+	dst = begin(dst, o, a.Where, "alert")
+	if a.HasTx {
+		dst = jsonline.KeyUint(dst, "tx_id", a.TxID)
+		if a.TxGuessed {
+			dst = append(dst, `,"tx_guessed":true`...)
+		}
+	}
+	dst = flowBits(dst, a.FlowBits)
+	dst = appendRule(dst, a.Rule, a.Action)
+	if a.Tx != nil {
+		dst = record(dst, a.Tx)
+		dst = files(dst, a.Tx)
+	}
+	dst = appProto(dst, o, a.Flow)
+	if a.Flow != nil {
+		dst = append(dst, `,"direction":"`...)
+		dst = append(dst, directionName(a.Dir)...)
+		dst = append(dst, `","flow":{`...)
+		dst = flowCounts(dst, a.Flow)
+		dst = jsonline.KeyTime(dst, "start", a.Flow.First)
+		dst = endpointsShort(dst, a.Flow)
+		dst = append(dst, '}')
+	}
+	dst = a.bytes(dst, o)
+	if a.Verdict != "" {
+		dst = append(dst, `,"verdict":{"action":"`...)
+		dst = append(append(dst, a.Verdict...), '"')
+		if a.Reject != "" {
+			dst = append(dst, `,"reject-target":"both","reject":["`...)
+			dst = append(append(dst, a.Reject...), `"]`...)
+		}
+		dst = append(dst, '}')
+	}
+	return append(dst, "}\n"...)
+}
+
+// bytes appends payload and packet as the options ask.
+func (a *Alert) bytes(dst []byte, o *Options) []byte {
+	payload := a.Payload
+	if o.PayloadBytesMax > 0 && len(payload) > o.PayloadBytesMax {
+		payload = payload[:o.PayloadBytesMax]
+	}
+	if o.Payload {
+		dst = jsonline.AppendBase64(jsonline.AppendKey(dst, "payload"), payload)
+	}
+	if o.PayloadPrintable {
+		dst = jsonline.AppendPrintable(jsonline.AppendKey(dst, "payload_printable"), payload)
+	}
+	if o.Payload || o.PayloadPrintable {
+		if a.Stream {
+			dst = append(dst, `,"stream":1`...)
+		} else {
+			dst = append(dst, `,"stream":0`...)
+		}
+	}
+	if o.Packet {
+		dst = appendPacket(dst, a.Packet)
+	}
+	return dst
+}
+
+func flowBits(dst []byte, names []string) []byte {
+	if len(names) == 0 {
+		return dst
+	}
+	dst = append(dst, `,"metadata":{"flowbits":[`...)
+	for i, n := range names {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = jsonline.AppendString(dst, n)
+	}
+	return append(dst, `]}`...)
+}
+
+// appendRule appends the "alert" object.
+func appendRule(dst []byte, r *rule.Rule, action string) []byte {
+	dst = append(dst, `,"alert":{"action":"`...)
+	dst = append(dst, action...)
+	dst = append(dst, `","gid":`...)
+	dst = jsonline.AppendUint(dst, uint64(r.GID))
+	dst = jsonline.KeyUint(dst, "signature_id", uint64(r.SID))
+	dst = jsonline.KeyUint(dst, "rev", uint64(r.Rev))
+	dst = jsonline.KeyString(dst, "signature", r.Msg)
+	dst = jsonline.KeyString(dst, "category", r.ClassDescription)
+	dst = jsonline.KeyInt(dst, "severity", int64(r.Priority))
+	switch r.Target {
+	case rule.TargetSrc:
+		dst = append(dst, `,"target":"src_ip"`...)
+	case rule.TargetDst:
+		dst = append(dst, `,"target":"dest_ip"`...)
+	}
+	dst = ruleMetadata(dst, r.Metadata)
+	dst = ruleReferences(dst, r.References)
+	return append(dst, '}')
+}
+
+// ruleMetadata groups the pairs by key, in the order in which the keys were first written.
+func ruleMetadata(dst []byte, pairs []rule.KeyValue) []byte {
+	if len(pairs) == 0 {
+		return dst
+	}
+	dst = append(dst, `,"metadata":{`...)
+	first := true
+	for i, kv := range pairs {
+		if seenKey(pairs[:i], kv.Key) {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = jsonline.AppendString(dst, kv.Key)
+		dst = append(dst, ":["...)
+		for j := i; j < len(pairs); j++ {
+			if pairs[j].Key != kv.Key {
+				continue
+			}
+			if j > i {
+				dst = append(dst, ',')
+			}
+			dst = jsonline.AppendString(dst, pairs[j].Value)
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, '}')
+}
+
+func seenKey(pairs []rule.KeyValue, key string) bool {
+	for _, kv := range pairs {
+		if kv.Key == key {
+			return true
+		}
+	}
+	return false
+}
+
+func ruleReferences(dst []byte, refs []rule.Reference) []byte {
+	if len(refs) == 0 {
+		return dst
+	}
+	dst = append(dst, `,"references":[`...)
+	for i, r := range refs {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = jsonline.AppendString(dst, r.URL+r.ID)
+	}
+	return append(dst, ']')
+}
+
+func directionName(d flow.Direction) string {
+	if d == flow.ToClient {
+		return "to_client"
+	}
+	return "to_server"
+}
+
+func endpointsShort(dst []byte, f *flow.Flow) []byte {
+	dst = append(dst, `,"src_ip":"`...)
+	dst = AppendAddr(dst, f.Client)
+	dst = append(dst, `","dest_ip":"`...)
+	dst = AppendAddr(dst, f.Server)
+	dst = append(dst, '"')
+	if f.ClientPort != 0 || f.ServerPort != 0 {
+		dst = jsonline.KeyUint(dst, "src_port", uint64(f.ClientPort))
+		dst = jsonline.KeyUint(dst, "dest_port", uint64(f.ServerPort))
+	}
+	return dst
+}

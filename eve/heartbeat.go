@@ -1,0 +1,24 @@
+package eve
+
+import "github.com/dejpha/dejpha/jsonline"
+
+// Ledger is the fate of every packet so far: Received = the sum of the others.
+type Ledger struct {
+	Received, Inspected, Bypassed, KernelDrops, Shed, Undecodable uint64
+}
+
+// AppendHeartbeat appends one heartbeat line with its newline: the ledger and how many attacks are open.
+func AppendHeartbeat(dst []byte, at int64, l Ledger, open int) []byte {
+	dst = append(dst, '{')
+	dst = jsonline.KeyTime(dst, "timestamp", at)
+	dst = append(dst, `,"event_type":"heartbeat","heartbeat":{"ledger":{`...)
+	dst = jsonline.KeyUint(dst, "received", l.Received)
+	dst = jsonline.KeyUint(dst, "inspected", l.Inspected)
+	dst = jsonline.KeyUint(dst, "bypassed", l.Bypassed)
+	dst = jsonline.KeyUint(dst, "kernel_drops", l.KernelDrops)
+	dst = jsonline.KeyUint(dst, "shed", l.Shed)
+	dst = jsonline.KeyUint(dst, "undecodable", l.Undecodable)
+	dst = append(dst, '}')
+	dst = jsonline.KeyInt(dst, "open_attacks", int64(open))
+	return append(dst, "}}\n"...)
+}

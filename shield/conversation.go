@@ -1,0 +1,121 @@
+package shield
+
+import (
+	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/detect"
+	"github.com/dejpha/dejpha/flow"
+	"github.com/dejpha/dejpha/stream"
+)
+
+// feedRounds bounds how often one packet may make the two directions take turns (STARTTLS, swapped ends).
+const feedRounds = 8
+
+// segment gives a TCP packet to stream, and what became readable to app.
+func (w *worker) segment(p *decode.Packet, f *flow.Flow, dir flow.Direction, in *detect.Input) {
+	o := w.streams.Segment(f, p, dir)
+	in.StreamEvents, in.Accepted = o.Events, o.Accepted
+	if o.Swapped {
+		in.Dir ^= 1
+		dir ^= 1
+	}
+	w.streamSignals(p, f, dir, &o)
+	s := w.streams.Session(f.Stream)
+	if s == nil {
+		return
+	}
+	in.Stream = w.streams
+	w.feed(f, s, p.Time, p.Number)
+}
+
+// feed offers both directions' readable bytes to app until nothing moves.
+func (w *worker) feed(f *flow.Flow, s *stream.Session, time int64, number uint64) {
+	for range feedRounds {
+		moved := false
+		for dir := flow.ToServer; dir <= flow.ToClient; dir++ {
+			again, took := w.feedDirection(f, s, dir, time, number)
+			moved = moved || took
+			if again {
+				w.afterwards(f, time, number)
+				moved = true
+				break
+			}
+		}
+		if !moved {
+			return
+		}
+	}
+}
+
+// feedDirection offers one direction's bytes. again: the ends were swapped or the protocol changed, start over.
+func (w *worker) feedDirection(f *flow.Flow, s *stream.Session, dir flow.Direction, time int64, number uint64) (again, took bool) {
+	data, gap, end := w.streams.Next(s, dir, stream.App)
+	if len(data) == 0 && gap == 0 && !end {
+		return false, false
+	}
+	n := w.apps.Feed(f, dir, data, gap, end, time, number)
+	c := w.apps.Conversation(f)
+	if c != nil && c.Swap {
+		s.Swap()
+		f.Swap()
+		return true, true
+	}
+	w.streams.Advance(s, dir, stream.App, n)
+	w.facts(f, time, number)
+	if c != nil && c.Again {
+		return true, true
+	}
+	return false, n > 0 || gap > 0
+}
+
+// datagram gives the payload of a packet that is not TCP to app.
+func (w *worker) datagram(p *decode.Packet, f *flow.Flow, dir flow.Direction) {
+	if p.Proto != decode.ProtoUDP || !p.HasL4 {
+		return
+	}
+	w.apps.Datagram(f, dir, p.Payload, p.Time, p.Number)
+	if c := w.apps.Conversation(f); c != nil && c.Swap {
+		f.Swap()
+		dir ^= 1
+		w.apps.Datagram(f, dir, p.Payload, p.Time, p.Number)
+	}
+	w.facts(f, p.Time, p.Number)
+}
+
+// afterwards writes the records of finished transactions and lets go of them.
+func (w *worker) afterwards(f *flow.Flow, time int64, number uint64) {
+	c := w.apps.Conversation(f)
+	if c == nil {
+		return
+	}
+	w.transactions(f, c, time, number)
+	w.apps.Settle(f)
+}
+
+// flowEnded is called by the flow table before a record is used again.
+func (w *worker) flowEnded(f *flow.Flow) {
+	number := w.number
+	in := detect.Input{Flow: f, Ending: true, Time: w.now, Number: number}
+	if f.Stream != 0 {
+		w.streams.End(f)
+		if s := w.streams.Session(f.Stream); s != nil {
+			in.Stream = w.streams
+			w.feed(f, s, w.now, number)
+		}
+	}
+	w.apps.End(f, w.now, number)
+	w.facts(f, w.now, number)
+	if c := w.apps.Conversation(f); c != nil {
+		in.Conversation = c
+	}
+	w.endRules(&in)
+	if c := w.apps.Conversation(f); c != nil {
+		w.transactions(f, c, w.now, number)
+	}
+	w.flowSignal(f)
+	w.flowRecord(f)
+	w.apps.Forget(f)
+	if w.detect != nil {
+		w.detect.FlowEnd(f)
+	}
+	w.streams.Forget(f)
+}

@@ -1,0 +1,253 @@
+// Package shield wires the rooms into an engine: it stamps packets with the capture's clock, steers each
+// pair of addresses to one worker, and applies what the workers found at one merge point.
+//
+// In: a checked setup and a source of frames. Out: eve.json, a sealed log, a summary. Called by cmd.
+// It is the only room that reads the wall clock, and it never looks into a packet itself.
+package shield
+
+import (
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/dejpha/dejpha/capture"
+	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/flow"
+)
+
+const (
+	stretchPackets = 1024       // packets between two visits of the merge point
+	stretchBytes   = 1 << 20    // and bytes, whichever comes first
+	tickEvery      = int64(1e9) // ns of capture time between two looks for idle flows
+	inFlight       = 4          // stretches a worker may be ahead of the merge point
+)
+
+// engine runs workers and merge point over one source at a time.
+type engine struct {
+	set     *settings
+	clock   Clock
+	number  uint64 // frames read so far
+	ticked  int64
+	workers []*worker
+	merge   *merger
+	steer   decode.Decoder
+	steered decode.Packet
+
+	batches []*batch // one a worker, being filled; only with several workers
+	filled  int
+	stretch uint64
+	in      []chan *batch
+	results []chan *epoch
+	idle    []chan *epoch
+	spare   []chan *batch
+	done    sync.WaitGroup
+	own     *epoch // with one worker
+	ownSize int
+}
+
+// batch is what one worker gets of a stretch.
+type batch struct {
+	number  uint64
+	frames  []batchFrame
+	bytes   []byte
+	now     int64
+	settled bool
+	last    bool
+}
+
+type batchFrame struct {
+	start, end int
+	wire       uint32
+	link       uint16
+	iface      uint16
+	number     uint64
+	now        int64
+	tick       bool // not a frame: look for idle flows
+}
+
+func newEngine(set *settings, out io.Writer, sum *Summary, seal *sealer) (*engine, error) {
+	m := newMerger(set, out, sum, seal)
+	e := &engine{set: set, merge: m}
+	for i := range set.workers {
+		e.workers = append(e.workers, newWorker(set, i))
+	}
+	if len(e.workers) == 1 {
+		e.own = &epoch{}
+		e.workers[0].out = e.own
+		return e, nil
+	}
+	e.start()
+	return e, nil
+}
+
+// start lets each worker and the merge point run on their own.
+func (e *engine) start() {
+	for _, w := range e.workers {
+		in, out := make(chan *batch, inFlight), make(chan *epoch, inFlight)
+		idle, spare := make(chan *epoch, inFlight+2), make(chan *batch, inFlight+2)
+		for range inFlight + 2 {
+			idle <- &epoch{}
+			spare <- &batch{}
+		}
+		e.in, e.results, e.idle, e.spare = append(e.in, in), append(e.results, out), append(e.idle, idle), append(e.spare, spare)
+		e.batches = append(e.batches, <-spare)
+		e.done.Add(1)
+		go func() {
+			defer e.done.Done()
+			for b := range in {
+				w.out = <-idle
+				w.run(b)
+				spare <- b
+				out <- w.out
+			}
+			close(out)
+		}()
+	}
+	e.done.Add(1)
+	go e.mergeLoop()
+}
+
+// mergeLoop applies each stretch once all workers are through with it.
+func (e *engine) mergeLoop() {
+	defer e.done.Done()
+	stretch := make([]*epoch, len(e.results))
+	for {
+		for i, r := range e.results {
+			ep, ok := <-r
+			if !ok {
+				return
+			}
+			stretch[i] = ep
+		}
+		e.merge.apply(stretch)
+		for i, ep := range stretch {
+			ep.reset()
+			e.idle[i] <- ep
+		}
+	}
+}
+
+// run takes a worker through its part of a stretch.
+func (w *worker) run(b *batch) {
+	for i := range b.frames {
+		f := &b.frames[i]
+		if f.tick {
+			w.number = f.number
+			w.tick(f.now)
+			continue
+		}
+		c := capture.Frame{Data: b.bytes[f.start:f.end], WireLen: f.wire, LinkType: f.link, Interface: f.iface}
+		w.frame(&c, f.number, f.now)
+	}
+	if b.last {
+		w.close()
+	}
+	w.out.now, w.out.settled = b.now, b.settled
+}
+
+// play reads a source to its end. stop, when closed, ends it early and cleanly.
+func (e *engine) play(src capture.Source, stop <-chan struct{}, progress func(uint64)) error {
+	var f capture.Frame
+	for {
+		err := src.Next(&f)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		e.frame(&f)
+		if e.number%4096 == 0 {
+			if progress != nil {
+				progress(e.number)
+			}
+			select {
+			case <-stop:
+				return nil
+			default:
+			}
+		}
+	}
+}
+
+// frame stamps one frame and hands it to its worker.
+func (e *engine) frame(f *capture.Frame) {
+	e.number++
+	now := e.clock.Stamp(f.Time)
+	if e.clock.Settled() && now >= e.ticked+tickEvery {
+		e.tick(now)
+	}
+	if e.own != nil {
+		e.workers[0].frame(f, e.number, now)
+		e.ownSize++
+		if e.ownSize >= stretchPackets {
+			e.flush(false)
+		}
+		return
+	}
+	e.steer.Decode(&e.steered, f.LinkType, f.Data)
+	i := int(flow.PairHash(&e.steered, e.set.seed) % uint64(len(e.workers)))
+	b := e.batches[i]
+	start := len(b.bytes)
+	b.bytes = append(b.bytes, f.Data...)
+	b.frames = append(b.frames, batchFrame{start: start, end: len(b.bytes), wire: f.WireLen, link: f.LinkType, iface: f.Interface, number: e.number, now: now})
+	e.filled++
+	if e.filled >= stretchPackets || len(b.bytes) >= stretchBytes {
+		e.flush(false)
+	}
+}
+
+// tick tells every worker at the same packet to end idle flows.
+func (e *engine) tick(now int64) {
+	e.ticked = now - now%tickEvery
+	if e.own != nil {
+		w := e.workers[0]
+		w.number = e.number
+		w.tick(e.ticked)
+		return
+	}
+	for _, b := range e.batches {
+		b.frames = append(b.frames, batchFrame{tick: true, number: e.number, now: e.ticked})
+	}
+}
+
+// flush closes the stretch in hand.
+func (e *engine) flush(last bool) {
+	if e.own != nil {
+		w := e.workers[0]
+		if last {
+			w.number, w.now = e.number, e.clock.Now()
+			w.close()
+		}
+		e.own.now, e.own.settled = e.clock.Now(), e.clock.Settled() || last
+		e.merge.apply([]*epoch{e.own})
+		e.own.reset()
+		e.ownSize = 0
+		return
+	}
+	e.stretch++
+	for i, b := range e.batches {
+		b.number, b.now, b.settled, b.last = e.stretch, e.clock.Now(), e.clock.Settled() || last, last
+		e.in[i] <- b
+		if last {
+			continue
+		}
+		n := <-e.spare[i]
+		n.frames, n.bytes = n.frames[:0], n.bytes[:0]
+		e.batches[i] = n
+	}
+	e.filled = 0
+}
+
+// close ends all flows and accounts; the engine is finished afterwards.
+func (e *engine) close() error {
+	e.flush(true)
+	if e.own == nil {
+		for _, in := range e.in {
+			close(in)
+		}
+		e.done.Wait()
+	}
+	e.merge.finish()
+	return e.merge.err
+}

@@ -1,0 +1,113 @@
+package shield
+
+import (
+	"github.com/dejpha/dejpha/behaviour"
+	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/rule"
+)
+
+// epoch is what one worker found in one stretch of packets, the same stretch for every worker. It is
+// filled by the worker, applied by the merge point, and then used again.
+type epoch struct {
+	number   uint64 // of the stretch
+	now      int64  // the clock at its end
+	settled  bool   // the clock may drive timers
+	findings []finding
+	matches  []match
+	signals  []behaviour.Signal
+	bytes    []byte // lines and kept packets, cut out by findings
+	kept     []keptPacket
+	ledger   Ledger
+	order    uint32
+}
+
+func (e *epoch) reset() {
+	clear(e.matches) // let go of rules and names
+	clear(e.signals)
+	e.findings, e.matches, e.signals = e.findings[:0], e.matches[:0], e.signals[:0]
+	e.bytes, e.kept = e.bytes[:0], e.kept[:0]
+	e.ledger, e.order = Ledger{}, 0
+}
+
+// phase orders findings of one packet: decode events, stream events, app, rules, detectors (DESIGN section 4).
+type phase uint8
+
+const (
+	phaseTick phase = iota
+	phaseDecode
+	phaseStream
+	phaseApp
+	phaseRule
+	phaseDetector
+	phaseRecord
+)
+
+// kind of a finding.
+type findingKind uint8
+
+const (
+	foundLine   findingKind = iota // an eve line, written as it is
+	foundMatch                     // a rule's match; its line is written unless a threshold holds it back
+	foundSignal                    // something for the detectors
+)
+
+// finding is one thing for the merge point, ordered by (number, phase, first, sid, order).
+type finding struct {
+	number     uint64 // packet number
+	first      uint64 // packet number of the flow's first packet
+	sid        uint32
+	order      uint32
+	phase      phase
+	kind       findingKind
+	index      int32 // into matches or signals
+	start, end int   // the line in bytes
+}
+
+// match is a rule's match with what the accounts need of it; the flow may be gone when it is applied.
+type match struct {
+	rule                   *rule.Rule
+	time                   int64
+	flowID                 uint64
+	src, dst               decode.Addr // of the packet or transaction that matched
+	srcPort, dstPort       uint16
+	client, server         decode.Addr
+	clientPort, serverPort uint16
+	hasFlow                bool
+	proven                 bool
+	toClient               bool
+	ipVersion, proto       uint8
+	iface                  uint16
+	vlan                   uint16
+	app                    string
+	packetBytes            uint32
+	keptFrom, keptTo       int // into kept
+	httpStatus             uint16
+}
+
+// keptPacket is a packet taken out of the ring for evidence.
+type keptPacket struct {
+	start, end int // in bytes
+	wire       uint32
+	link       uint16
+	time       int64
+	number     uint64
+}
+
+func (f *finding) less(o *finding) int {
+	switch {
+	case f.number != o.number:
+		return cmp64(f.number, o.number)
+	case f.phase != o.phase:
+		return int(f.phase) - int(o.phase)
+	case f.first != o.first:
+		return cmp64(f.first, o.first)
+	}
+	return int(int64(f.order) - int64(o.order))
+}
+
+func cmp64(a, b uint64) int {
+	if a < b {
+		return -1
+	}
+	return 1
+}

@@ -1,0 +1,202 @@
+package shield
+
+import (
+	"io"
+	"slices"
+
+	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/behaviour"
+	"github.com/dejpha/dejpha/eve"
+	"github.com/dejpha/dejpha/hoststate"
+	"github.com/dejpha/dejpha/rule"
+)
+
+// merger is the one point behind the workers where findings meet, in packet order: thresholds, detectors,
+// accounts, evidence and the record file. Owner: the goroutine that calls apply.
+type merger struct {
+	set        *settings
+	out        io.Writer // eve.json
+	thresholds *hoststate.Thresholds
+	wanting    []wanting
+	kinds      map[*rule.Rule]kindOfRule
+	accounts   *attack.Accounts
+	sealer     *sealer // nil: nothing is sealed
+	report     func(behaviour.Finding)
+	seen       behaviour.Signal // the signal in hand
+	order      []*finding
+	from       []*epoch
+	line       []byte
+	sum        *Summary
+	err        error // the first write that failed
+	now        int64
+	beat       int64 // when the next heartbeat is due
+}
+
+// wanting pairs a detector with the kinds of signals it asks for.
+type wanting struct {
+	kinds    behaviour.Kind
+	detector behaviour.Detector
+}
+
+// ref is a finding and the epoch that holds its bytes.
+type ref struct {
+	f *finding
+	e *epoch
+}
+
+// apply takes the same stretch of packets of every worker and applies its findings in order.
+func (m *merger) apply(stretch []*epoch) {
+	refs := make([]ref, 0, 64)
+	for _, e := range stretch {
+		for i := range e.findings {
+			refs = append(refs, ref{&e.findings[i], e})
+		}
+		m.sum.Ledger.Add(e.ledger)
+		if e.settled {
+			m.now = max(m.now, e.now)
+		}
+	}
+	slices.SortStableFunc(refs, func(a, b ref) int { return a.f.less(b.f) })
+	for _, r := range refs {
+		m.one(r.f, r.e)
+	}
+	if stretch[0].settled {
+		m.advance(m.now)
+	}
+}
+
+func (m *merger) one(f *finding, e *epoch) {
+	switch f.kind {
+	case foundLine:
+		m.write(e.bytes[f.start:f.end])
+	case foundMatch:
+		m.match(&e.matches[f.index], e, e.bytes[f.start:f.end])
+	case foundSignal:
+		s := &e.signals[f.index]
+		m.seen = *s
+		for _, w := range m.wanting {
+			if w.kinds&s.Kind != 0 {
+				w.detector.Observe(&m.seen, m.report)
+			}
+		}
+	}
+}
+
+// match applies the rule's threshold, writes its line and makes an observation of it.
+func (m *merger) match(x *match, e *epoch, line []byte) {
+	if !m.set.thresholds.pass(m.thresholds, x) {
+		return
+	}
+	if len(line) > 0 {
+		m.sum.Alerts++
+		m.write(line)
+	}
+	if o, ok := m.observation(x); ok {
+		m.observe(o, keptPackets(e, x))
+	}
+}
+
+// found is what detectors report to.
+func (m *merger) found(f behaviour.Finding) {
+	m.observe(m.fromFinding(&f), nil)
+}
+
+// observe adds an observation to the accounts and acts on what it opens.
+func (m *merger) observe(o attack.Observation, packets []Packet) {
+	events := m.accounts.Add(o)
+	if m.sealer != nil && len(packets) > 0 {
+		if key, ok := m.accounts.Key(&o); ok {
+			m.sealer.keep(key, packets)
+		}
+	}
+	m.act(events)
+}
+
+// advance moves the accounts' clock on and writes a heartbeat when one is due.
+func (m *merger) advance(now int64) {
+	m.act(m.accounts.Advance(now))
+	if now >= m.beat {
+		if m.beat != 0 {
+			m.heartbeat(now)
+		}
+		m.beat = now - now%heartbeatEvery + heartbeatEvery
+	}
+}
+
+const heartbeatEvery = int64(60e9)
+
+func (m *merger) heartbeat(now int64) {
+	if m.sealer != nil {
+		m.fail(m.sealer.totals(now, m.sum.Ledger))
+		m.acknowledged(m.sealer.flush(now, false))
+	}
+	if m.set.writes("heartbeat") {
+		m.line = eve.AppendHeartbeat(m.line[:0], now, eve.Ledger(m.sum.Ledger), m.accounts.Open())
+		m.write(m.line)
+	}
+}
+
+// act writes and seals what the accounts report.
+func (m *merger) act(events []attack.Event) {
+	for i := range events {
+		ev := &events[i]
+		switch ev.Kind {
+		case attack.Opened:
+			m.sum.Opened++
+			m.line = eve.AppendAttack(m.line[:0], &ev.Record)
+			m.write(m.line)
+		case attack.Closed:
+			if m.sealer == nil {
+				m.closed(&ev.Record)
+				continue
+			}
+			m.fail(m.sealer.seal(ev))
+		case attack.Continued:
+			m.line = eve.AppendAttack(m.line[:0], &ev.Record)
+			m.write(m.line)
+		}
+	}
+	if m.sealer != nil {
+		m.acknowledged(m.sealer.flush(m.now, false))
+	}
+}
+
+// acknowledged writes the closed attacks that are durably sealed, with their leaves.
+func (m *merger) acknowledged(records []attack.Record, err error) {
+	m.fail(err)
+	for i := range records {
+		m.closed(&records[i])
+	}
+}
+
+func (m *merger) closed(r *attack.Record) {
+	m.sum.count(r)
+	m.line = eve.AppendAttack(m.line[:0], r)
+	m.write(m.line)
+}
+
+// finish ends a recording: the log's clock moves on to each closing in turn.
+func (m *merger) finish() {
+	m.act(m.accounts.Finish())
+	m.heartbeat(max(m.now, 1))
+	if m.sealer != nil {
+		m.acknowledged(m.sealer.flush(m.now, true))
+		m.fail(m.sealer.close())
+	}
+}
+
+func (m *merger) write(line []byte) {
+	if m.err != nil {
+		return
+	}
+	if _, err := m.out.Write(line); err != nil {
+		m.fail(err)
+	}
+}
+
+// fail keeps the first error; detection goes on, and the run ends with it.
+func (m *merger) fail(err error) {
+	if err != nil && m.err == nil {
+		m.err = err
+	}
+}

@@ -1,0 +1,221 @@
+package shield
+
+import (
+	"github.com/dejpha/dejpha/app"
+	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/detect"
+	"github.com/dejpha/dejpha/eve"
+	"github.com/dejpha/dejpha/flow"
+)
+
+// line adds what was appended to the epoch's bytes since start as a finding.
+func (w *worker) line(start int, number, first uint64, p phase) {
+	w.counts.Records++
+	w.found(finding{number: number, first: first, phase: w.phaseOf(p), kind: foundLine, start: start, end: len(w.out.bytes)})
+}
+
+// matched turns one match of a rule into a finding with its line and its packets.
+func (w *worker) matched(in *detect.Input, m *detect.Match) {
+	w.counts.Matches++
+	o := w.out
+	f := in.Flow
+	where := eve.Where{Packet: in.Packet, Flow: f, Dir: in.Dir}
+	if in.Packet == nil {
+		where.Packet = w.lastPacket(f, m)
+	}
+	p := where.Packet
+	a := eve.Alert{Where: where, Rule: m.Rule, Action: "allowed", TxID: m.TxID, HasTx: m.HasTx, Stream: m.Stream, Payload: p.Payload, Tx: m.Tx, TxDir: contract.Direction(m.Dir)}
+	if m.Dropped {
+		a.Action = "blocked"
+	}
+	start := len(o.bytes)
+	if !m.Rule.NoAlert && !m.Silent {
+		o.bytes = eve.AppendAlert(o.bytes, &w.eve, &a)
+		if f != nil {
+			f.Alerted = true
+		}
+	}
+	x := match{rule: m.Rule, time: p.Time, src: p.Src, dst: p.Dst, srcPort: p.SrcPort, dstPort: p.DstPort,
+		ipVersion: p.IPVersion, proto: p.Proto, iface: p.Interface, vlan: p.VLAN[0], packetBytes: p.WireLen, toClient: in.Dir == flow.ToClient}
+	end := len(o.bytes)
+	if f != nil {
+		x.hasFlow, x.flowID, x.proven = true, f.ID, f.Proven
+		x.client, x.server, x.clientPort, x.serverPort = f.Client, f.Server, f.ClientPort, f.ServerPort
+		x.app = w.apps.Name(f.AppProto)
+		x.keptFrom = len(o.kept)
+		w.keep(f)
+		x.keptTo = len(o.kept)
+	}
+	o.matches = append(o.matches, x)
+	first := uint64(0)
+	if f != nil {
+		first = f.FirstNumber
+	}
+	w.found(finding{number: p.Number, first: first, sid: m.Rule.SID, phase: w.phaseOf(phaseRule), kind: foundMatch, index: int32(len(o.matches) - 1), start: start, end: end})
+}
+
+// keepMax bounds the packets taken out of the ring for one match.
+const keepMax = 64
+
+// keep copies the flow's packets that are still in the ring and were not taken before, oldest first.
+func (w *worker) keep(f *flow.Flow) {
+	var chain [keepMax]uint64
+	n := 0
+	for at := f.Ring; n < keepMax && at > f.Kept; {
+		e := w.ring.entry(at)
+		if e == nil {
+			break
+		}
+		chain[n] = at
+		n++
+		at = e.prev
+	}
+	f.Kept = f.Ring
+	o := w.out
+	for i := n - 1; i >= 0; i-- {
+		e := w.ring.entry(chain[i])
+		start := len(o.bytes)
+		o.bytes = append(o.bytes, w.ring.bytes[e.start:e.start+e.length]...)
+		o.kept = append(o.kept, keptPacket{start, len(o.bytes), e.wire, e.link, e.time, e.number})
+	}
+}
+
+// lastPacket stands in for the packet where a flow's end brought a match to light.
+func (w *worker) lastPacket(f *flow.Flow, m *detect.Match) *decode.Packet {
+	p := &w.packets[len(w.packets)-1]
+	*p = decode.Packet{Number: w.number, Time: w.now, IPVersion: f.IPVersion, Proto: f.Proto, VLAN: f.VLAN, VLANs: f.VLANs}
+	p.Src, p.Dst, p.SrcPort, p.DstPort = f.Client, f.Server, f.ClientPort, f.ServerPort
+	if m.Dir == flow.ToClient {
+		p.Src, p.Dst, p.SrcPort, p.DstPort = f.Server, f.Client, f.ServerPort, f.ClientPort
+	}
+	return p
+}
+
+// endRules looks once more at what a flow's end brought to light.
+func (w *worker) endRules(in *detect.Input) {
+	if w.detect == nil {
+		return
+	}
+	for _, m := range w.detect.Inspect(in) {
+		in.Dir = m.Dir
+		w.matched(in, &m)
+	}
+}
+
+// transactions writes the records of transactions and files that are finished and not yet written.
+func (w *worker) transactions(f *flow.Flow, c *app.Conversation, time int64, number uint64) {
+	proto := c.Protocol
+	if proto == nil {
+		return
+	}
+	w.conversationEvents(f, c, time, number)
+	for _, tx := range c.Txs() {
+		st := tx.State()
+		w.txEvents(f, proto, tx, time, number)
+		if st.Logged || !c.Complete(tx) {
+			continue
+		}
+		st.Logged = true
+		if proto.EventType != "" && w.set.writes(proto.EventType) {
+			dir := flow.ToServer
+			if st.OneWay == 2 {
+				dir = flow.ToClient
+			}
+			t := eve.Transaction{Flow: f, At: time, Number: number, Dir: dir, Event: proto.EventType, Tx: tx}
+			start := len(w.out.bytes)
+			w.out.bytes = eve.AppendTransaction(w.out.bytes, &w.eve, &t)
+			w.line(start, number, f.FirstNumber, phaseRecord)
+		}
+		w.files(f, tx, time, number)
+	}
+}
+
+// files writes a fileinfo record for each finished file of a finished transaction.
+func (w *worker) files(f *flow.Flow, tx contract.Tx, time int64, number uint64) {
+	if !w.set.writes("fileinfo") {
+		return
+	}
+	for _, file := range tx.State().Files {
+		if file.Logged {
+			continue
+		}
+		file.Logged = true
+		i := eve.FileInfo{Flow: f, At: time, Number: number, Tx: tx, File: file}
+		start := len(w.out.bytes)
+		w.out.bytes = eve.AppendFileInfo(w.out.bytes, &w.eve, &i)
+		w.line(start, number, f.FirstNumber, phaseRecord)
+	}
+}
+
+// txEvents writes an anomaly for each new event of a transaction.
+func (w *worker) txEvents(f *flow.Flow, proto *contract.Protocol, tx contract.Tx, time int64, number uint64) {
+	st := tx.State()
+	for st.EventsSeen < len(st.Events) {
+		e := st.Events[st.EventsSeen]
+		st.EventsSeen++
+		if !w.set.writes("anomaly") || int(e) >= len(proto.Events) {
+			continue
+		}
+		a := eve.Anomaly{Type: "applayer", Event: proto.Events[e], Layer: "proto_parser", TxID: st.ID, HasTx: true}
+		start := len(w.out.bytes)
+		w.out.bytes = eve.AppendFlowAnomaly(w.out.bytes, &w.eve, f, time, number, flow.ToServer, &a)
+		w.line(start, number, f.FirstNumber, phaseApp)
+	}
+}
+
+// conversationEvents writes an anomaly for each oddity of identification.
+func (w *worker) conversationEvents(f *flow.Flow, c *app.Conversation, time int64, number uint64) {
+	names := app.Events()
+	for ; c.EventsSeen < len(c.Events); c.EventsSeen++ {
+		if !w.set.writes("anomaly") {
+			continue
+		}
+		a := eve.Anomaly{Type: "applayer", Event: names[c.Events[c.EventsSeen]], Layer: "proto_detect"}
+		start := len(w.out.bytes)
+		w.out.bytes = eve.AppendFlowAnomaly(w.out.bytes, &w.eve, f, time, number, flow.ToServer, &a)
+		w.line(start, number, f.FirstNumber, phaseApp)
+	}
+}
+
+// decodeEvents writes an anomaly for each decode event of a packet.
+func (w *worker) decodeEvents(p *decode.Packet, f *flow.Flow, dir flow.Direction) {
+	if p.Events == (decode.EventSet{}) {
+		return
+	}
+	w.counts.DecodeEvents++
+	if !w.set.writes("anomaly") {
+		return
+	}
+	for i, name := range decode.EventNames {
+		if !p.Events.Has(i) {
+			continue
+		}
+		a := eve.Anomaly{Type: "decode", Event: "decoder." + name}
+		start := len(w.out.bytes)
+		w.out.bytes = eve.AppendPacketAnomaly(w.out.bytes, &w.eve, eve.Where{Packet: p, Flow: f, Dir: dir}, &a)
+		w.line(start, p.Number, firstOf(f), phaseDecode)
+	}
+}
+
+func firstOf(f *flow.Flow) uint64 {
+	if f == nil {
+		return 0
+	}
+	return f.FirstNumber
+}
+
+// flowRecord writes a flow's record.
+func (w *worker) flowRecord(f *flow.Flow) {
+	if !w.set.writes("flow") {
+		return
+	}
+	e := eve.FlowEnd{Flow: f, At: w.now}
+	if s := w.streams.Session(f.Stream); s != nil {
+		e.TCPState = s.State.String()
+		e.Gaps = s.Gaps()
+	}
+	start := len(w.out.bytes)
+	w.out.bytes = eve.AppendFlow(w.out.bytes, &w.eve, &e)
+	w.line(start, w.number, f.FirstNumber, phaseRecord)
+}

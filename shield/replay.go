@@ -1,0 +1,191 @@
+package shield
+
+import (
+	"bufio"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/dejpha/dejpha/app"
+	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/behaviour"
+	"github.com/dejpha/dejpha/capture"
+	"github.com/dejpha/dejpha/capture/file"
+	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/defrag"
+	"github.com/dejpha/dejpha/eve"
+	"github.com/dejpha/dejpha/flow"
+	"github.com/dejpha/dejpha/hoststate"
+	"github.com/dejpha/dejpha/rule"
+	"github.com/dejpha/dejpha/stream"
+)
+
+// Errors by which cmd picks the exit code.
+var (
+	ErrInput    = errors.New("not readable as a capture")
+	ErrDamaged  = capture.ErrDamaged
+	ErrOtherRun = errors.New("the folder holds the log of another run")
+)
+
+// ReplayOptions of one replay.
+type ReplayOptions struct {
+	Stop     <-chan struct{}
+	Progress func(packets uint64, done, all int64)
+}
+
+const eveBuffer = 1 << 20
+
+// Replay plays captures one after the other as one recording into folder out.
+func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Summary, err error) {
+	began := time.Now()
+	f, err := os.Create(filepath.Join(out, s.settings.config.EveFile))
+	if err != nil {
+		return nil, fmt.Errorf("cannot write records: %w", err)
+	}
+	defer f.Close()
+	w := bufio.NewWriterSize(f, eveBuffer)
+	sum = &Summary{}
+	set := s.settings
+	if set.config.PcapFilename && len(captures) == 1 {
+		set.pcapName = captures[0]
+	}
+	e, err := newEngine(&set, w, sum, nil)
+	if err != nil {
+		return nil, err
+	}
+	var damaged error
+	for _, name := range captures {
+		if err := playFile(e, name, o, sum); err != nil {
+			if !errors.Is(err, capture.ErrDamaged) {
+				_ = e.close()
+				return nil, err
+			}
+			damaged = err
+		}
+	}
+	err = e.close()
+	if ferr := w.Flush(); err == nil && ferr != nil {
+		err = fmt.Errorf("cannot write records: %w", ferr)
+	}
+	e.figures(sum)
+	sum.Elapsed, sum.PeakBytes = time.Since(began), peakMemory()
+	if err == nil {
+		err = damaged
+	}
+	return sum, err
+}
+
+// playFile plays one capture.
+func playFile(e *engine, name string, o ReplayOptions, sum *Summary) error {
+	r, err := file.Open(name)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInput, err)
+	}
+	defer r.Close()
+	sum.Captures++
+	err = e.play(r, o.Stop, func(packets uint64) {
+		if o.Progress != nil {
+			done, all := r.Position()
+			o.Progress(packets, done, all)
+		}
+	})
+	if r.Truncated() {
+		sum.CutCaptures++
+	}
+	return err
+}
+
+// IsCapture says whether a file begins like a capture.
+func IsCapture(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var head [4]byte
+	if _, err := io.ReadFull(f, head[:]); err != nil {
+		return false
+	}
+	switch binary.LittleEndian.Uint32(head[:]) {
+	case 0xa1b2c3d4, 0xa1b23c4d, 0xa1b2cd34, 0xd4c3b2a1, 0x4d3cb2a1, 0x34cdb2a1, 0x0a0d0d0a:
+		return true
+	}
+	return false
+}
+
+func randomSeed() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // it never fails (crypto/rand)
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// peakMemory is the most the process held so far, bytes.
+func peakMemory() uint64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return uint64(u.Maxrss) << 10
+}
+
+func newWorker(set *settings, index int) *worker {
+	c := set.config
+	w := &worker{set: set, ring: newRing(), ending: phaseRecord}
+	w.decoder = decode.Decoder{Checksums: set.checksums, NoTeredo: c.NoTeredo, NoVXLAN: c.NoVXLAN, NoGeneve: c.NoGeneve}
+	w.defrag = defrag.New(defrag.Config{MemoryBytes: set.memory / 16, IgnoreVLAN: c.IgnoreVLAN})
+	fc := flow.Config{MemoryBytes: set.memory / 4, Seed: set.seed, IgnoreVLAN: c.IgnoreVLAN, OnEnd: w.flowEnded}
+	timeouts(&fc, c.FlowTimeouts)
+	w.flows = flow.NewTable(fc)
+	w.streams = stream.New(stream.Config{Midstream: c.Midstream, AsyncOneSide: c.AsyncOneSide, Inline: set.inline, Depth: c.StreamDepth,
+		MemoryBytes: set.memory / 3, Policy: set.policyOf, BadChecksums: !set.checksums, StrictChecksums: set.strict})
+	w.apps = app.New(appConfig(c))
+	if set.set != nil {
+		w.detect = set.set.NewWorker(nil)
+	}
+	w.eve = eve.Options{Payload: c.Payload, PayloadPrintable: c.PayloadPrintable, Packet: c.Packet, CommunityID: c.CommunityID, CommunityIDSeed: c.CommunityIDSeed,
+		PcapCount: set.recording, PcapFilename: set.pcapName, AppName: w.apps.Name}
+	return w
+}
+
+func timeouts(fc *flow.Config, m map[string]map[string]int64) {
+	for name, to := range map[string]*flow.Timeouts{"tcp": &fc.TCP, "udp": &fc.UDP, "icmp": &fc.ICMP, "default": &fc.Other} {
+		t := m[name]
+		to.New, to.Established, to.Closed, to.Bypassed = t["new"], t["established"], t["closed"], t["bypassed"]
+	}
+}
+
+func newMerger(set *settings, out io.Writer, sum *Summary, seal *sealer) *merger {
+	m := &merger{set: set, out: out, sum: sum, sealer: seal, thresholds: hoststate.NewThresholds(thresholdTableMax), kinds: map[*rule.Rule]kindOfRule{}}
+	m.accounts = attack.New(accountsConfig(set))
+	m.report = m.found
+	if set.detectors {
+		for _, d := range behaviour.New(behaviour.Config{Protected: func(a decode.Addr) bool { return contains(set.protected, a.Netip()) }}) {
+			m.wanting = append(m.wanting, wanting{d.Wants(), d})
+		}
+	}
+	return m
+}
+
+// figures adds the workers' counters to the summary.
+func (e *engine) figures(sum *Summary) {
+	for _, w := range e.workers {
+		sum.Counters.Bytes += w.counts.Bytes
+		sum.Counters.Flows += w.counts.Flows
+		sum.Counters.Records += w.counts.Records
+		for i, n := range w.counts.Undecodable {
+			if n > 0 {
+				if sum.Reasons == nil {
+					sum.Reasons = map[string]uint64{}
+				}
+				sum.Reasons[decode.Reason(i).String()] += n
+			}
+		}
+	}
+	sum.Clock = e.clock
+}

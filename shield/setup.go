@@ -1,0 +1,351 @@
+package shield
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"sort"
+
+	"github.com/dejpha/dejpha/app"
+	"github.com/dejpha/dejpha/config"
+	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/detect"
+	"github.com/dejpha/dejpha/rule"
+	"github.com/dejpha/dejpha/rules"
+	"github.com/dejpha/dejpha/stream"
+)
+
+// SetupOptions are the command line's part of a setup.
+type SetupOptions struct {
+	ConfigFile  string
+	Sets        []string
+	OnlyRules   []string // instead of the configured or own rules
+	MoreRules   []string // besides them
+	NoRules     bool
+	SimulateIPS bool
+	Workers     int    // 0: one a core
+	Checksums   string // "all", "none" or "" for the configuration's
+	Detectors   bool
+	AlertsOnly  bool
+	DataDir     string
+}
+
+// Setup is a checked configuration with its compiled rules, ready to run any number of times.
+type Setup struct {
+	Config   *config.Config
+	Warnings []string
+	Loaded   int
+	Refused  []rule.Refusal
+	settings settings
+}
+
+// settings are what workers and merge point read; never written after the setup.
+type settings struct {
+	config     *config.Config
+	workers    int
+	detectors  bool
+	inline     bool
+	checksums  bool // judged at all
+	strict     bool // -k all
+	seed       uint64
+	types      map[string]bool // eve types written; nil: all
+	alertsOnly bool
+	set        *detect.Set
+	thresholds ruleThresholds
+	protected  []netip.Prefix
+	authorised []netip.Prefix
+	decoys     []netip.Prefix
+	zones      []zone
+	recording  bool
+	memory     int64 // of one worker
+	policies   []osPolicy
+	pcapName   string
+}
+
+// zone is a named part of the protected networks.
+type zone struct {
+	name     string
+	prefixes []netip.Prefix
+}
+
+type osPolicy struct {
+	prefix netip.Prefix
+	policy stream.Policy
+}
+
+// writes says whether records of an event type are written.
+func (s *settings) writes(event string) bool {
+	if s.alertsOnly {
+		return event == "alert" || event == "attack" || event == "decision" || event == "heartbeat"
+	}
+	return s.types == nil || s.types[event]
+}
+
+// NewSetup reads configuration and rules. Errors are the user's, with file and line; refused rules are in Refused.
+func NewSetup(o SetupOptions) (*Setup, error) {
+	c, warnings, err := config.Load(o.ConfigFile, o.Sets)
+	if err != nil {
+		return nil, err
+	}
+	s := &Setup{Config: c, Warnings: warnings}
+	workers := o.Workers
+	if workers <= 0 {
+		workers = runtime.NumCPU()
+	}
+	if o.SimulateIPS {
+		workers = 1
+	}
+	checksums := c.Checksums && c.StreamChecksums
+	strict := false
+	switch o.Checksums {
+	case "all":
+		checksums, strict = true, true
+	case "none":
+		checksums = false
+	}
+	s.settings = settings{
+		config: c, workers: workers, detectors: o.Detectors, inline: o.SimulateIPS || c.StreamInline, checksums: checksums, strict: strict,
+		seed: randomSeed(), types: c.EveTypes, alertsOnly: o.AlertsOnly, recording: true, memory: c.Memory / int64(workers),
+	}
+	if s.settings.protected, err = prefixes(c.Protected, privateRanges); err != nil {
+		return nil, fmt.Errorf("protected: %w", err)
+	}
+	if s.settings.authorised, err = prefixes(c.Authorised, nil); err != nil {
+		return nil, fmt.Errorf("authorised: %w", err)
+	}
+	if s.settings.decoys, err = prefixes(c.Decoys, nil); err != nil {
+		return nil, fmt.Errorf("decoys: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Zones)) {
+		list, err := prefixes(c.Zones[name], nil)
+		if err != nil {
+			return nil, fmt.Errorf("zones: %s: %w", name, err)
+		}
+		s.settings.zones = append(s.settings.zones, zone{name, list})
+	}
+	if s.settings.policies, err = osPolicies(c.HostOSPolicy); err != nil {
+		return nil, err
+	}
+	if o.NoRules {
+		return s, nil
+	}
+	return s, s.rules(o)
+}
+
+var privateRanges = []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8", "fc00::/7", "fe80::/10"}
+
+func prefixes(texts, otherwise []string) ([]netip.Prefix, error) {
+	if len(texts) == 0 {
+		texts = otherwise
+	}
+	var out []netip.Prefix
+	for _, t := range texts {
+		p, err := netip.ParsePrefix(t)
+		if err != nil {
+			a, err2 := netip.ParseAddr(t)
+			if err2 != nil {
+				return nil, fmt.Errorf("%q is not an address or prefix", t)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
+func contains(list []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+func osPolicies(m map[string][]string) ([]osPolicy, error) {
+	var out []osPolicy
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		nets := m[name]
+		policy, ok := stream.ParsePolicy(name)
+		if !ok {
+			return nil, fmt.Errorf("host-os-policy: unknown policy %q", name)
+		}
+		list, err := prefixes(nets, []string{})
+		if err != nil {
+			return nil, fmt.Errorf("host-os-policy: %s: %w", name, err)
+		}
+		for _, p := range list {
+			out = append(out, osPolicy{p, policy})
+		}
+	}
+	sort.SliceStable(out, func(i, j int) bool { return out[i].prefix.Bits() > out[j].prefix.Bits() })
+	return out, nil
+}
+
+// policyOf is the reassembly policy of a target.
+func (s *settings) policyOf(a decode.Addr) stream.Policy {
+	n := a.Netip()
+	for _, p := range s.policies {
+		if p.prefix.Contains(n) {
+			return p.policy
+		}
+	}
+	return stream.BSD
+}
+
+// ruleFile is one source of rules.
+type ruleFile struct {
+	name string
+	text []byte
+}
+
+// rules loads, checks and compiles.
+func (s *Setup) rules(o SetupOptions) error {
+	c := s.Config
+	driver := app.New(appConfig(c))
+	env := &rule.Environment{AddressVars: c.AddressVars, PortVars: c.PortVars, Vocabulary: vocabulary{driver.Vocabulary()},
+		Classifications: builtinClassifications(), References: builtinReferences()}
+	if err := readInto(c.ClassificationFile, func(b []byte) { env.Classifications = rule.ParseClassifications(b) }); err != nil {
+		return err
+	}
+	if err := readInto(c.ReferenceFile, func(b []byte) { env.References = rule.ParseReferences(b) }); err != nil {
+		return err
+	}
+	files, err := ruleFiles(c, o)
+	if err != nil {
+		return err
+	}
+	var all []*rule.Rule
+	seen := map[[2]uint32]bool{}
+	for _, f := range files {
+		good, bad := rule.ParseFile(f.name, f.text, env)
+		for _, r := range good {
+			id := [2]uint32{r.GID, r.SID}
+			if seen[id] {
+				bad = append(bad, rule.Refusal{File: f.name, Line: r.Line, Column: 1, Keyword: "sid", SID: r.SID, Message: fmt.Sprintf("sid %d stands in another rule file too", r.SID)})
+				continue
+			}
+			seen[id] = true
+			all = append(all, r)
+		}
+		s.Refused = append(s.Refused, bad...)
+	}
+	opts := detect.Options{Protocols: app.Protocols(), FirstProtocol: app.FirstProtocol, AlertsMax: c.AlertsMax}
+	if opts.ActionOrder, err = actionOrder(c.ActionOrder); err != nil {
+		return err
+	}
+	set, refused := detect.Compile(all, opts)
+	for _, r := range refused {
+		s.Refused = append(s.Refused, rule.Refusal{File: r.Rule.File, Line: max(r.Pos.Line, r.Rule.Line), Column: max(r.Pos.Column, 1), Message: r.Why, SID: r.Rule.SID, Keyword: firstWord(r.Why)})
+	}
+	s.Loaded = set.Len()
+	s.settings.set = set
+	return s.settings.thresholds.load(c.ThresholdFile, set)
+}
+
+func firstWord(s string) string {
+	for i := range len(s) {
+		if s[i] == ' ' || s[i] == ':' {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+func readInto(name string, use func([]byte)) error {
+	if name == "" {
+		return nil
+	}
+	b, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	use(b)
+	return nil
+}
+
+// ruleFiles reads the files that the options and the configuration name, else the own rules.
+func ruleFiles(c *config.Config, o SetupOptions) ([]ruleFile, error) {
+	var names []string
+	own := len(o.OnlyRules) == 0
+	switch {
+	case !own:
+		names = o.OnlyRules
+	case c.Suricata:
+		names = c.RuleFiles
+	default:
+		names = append(names, c.RuleFiles...)
+	}
+	names = append(slices.Clone(names), o.MoreRules...)
+	var files []ruleFile
+	if own {
+		list, err := fs.Glob(rules.Files, "*.rules")
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range list {
+			b, err := rules.Files.ReadFile(n)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, ruleFile{"rules/" + n, b})
+		}
+	}
+	for _, n := range names {
+		b, err := os.ReadFile(n)
+		if err != nil {
+			if own && !slices.Contains(o.MoreRules, n) && errors.Is(err, fs.ErrNotExist) {
+				continue // a stock configuration names rule files that are not installed
+			}
+			return nil, fmt.Errorf("cannot read rules: %w", err)
+		}
+		files = append(files, ruleFile{n, b})
+	}
+	return files, nil
+}
+
+func actionOrder(names []string) ([]rule.Action, error) {
+	var out []rule.Action
+	for _, n := range names {
+		a, ok := map[string]rule.Action{"pass": rule.Pass, "drop": rule.Drop, "reject": rule.Reject, "alert": rule.Alert}[n]
+		if !ok {
+			return nil, fmt.Errorf("action-order: unknown action %q", n)
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// RefusedByKeyword lists the refusals a keyword a line, the most frequent first.
+func (s *Setup) RefusedByKeyword() []string {
+	counts := map[string]int{}
+	for _, r := range s.Refused {
+		k := r.Keyword
+		if k == "" {
+			k = "(header)"
+		}
+		counts[k]++
+	}
+	names := make([]string, 0, len(counts))
+	for k := range counts {
+		names = append(names, k)
+	}
+	sort.Slice(names, func(i, j int) bool {
+		a, b := names[i], names[j]
+		return counts[a] > counts[b] || counts[a] == counts[b] && a < b
+	})
+	for i, k := range names {
+		names[i] = fmt.Sprintf("refused: %5d %s", counts[k], k)
+	}
+	return names
+}
+
+func appConfig(c *config.Config) app.Config {
+	return app.Config{
+		Enabled:  func(name string) bool { on, said := c.AppEnabled[name]; return on || !said },
+		Settings: c.AppSettings,
+	}
+}

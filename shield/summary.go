@@ -1,0 +1,129 @@
+package shield
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/dejpha/dejpha/attack"
+)
+
+// Summary is what a run tells a person at its end.
+type Summary struct {
+	Ledger      Ledger
+	Counters    Counters
+	Clock       Clock
+	Alerts      uint64
+	Opened      uint64
+	Attacks     uint64
+	Authorised  uint64
+	ByClass     map[string]uint64
+	ByOutcome   map[string]uint64
+	ByRisk      map[string]uint64
+	ByOrigin    map[string]uint64
+	Captures    int
+	CutCaptures int // ended inside their last record
+	Elapsed     time.Duration
+	PeakBytes   uint64
+	Reasons     map[string]uint64 // undecodable packets
+}
+
+const originsShown = 10
+
+// count adds one closed attack.
+func (s *Summary) count(r *attack.Record) {
+	if r.Authorised {
+		s.Authorised++
+		return
+	}
+	s.Attacks++
+	inc(&s.ByClass, r.Class)
+	inc(&s.ByOutcome, r.Outcome)
+	inc(&s.ByRisk, r.Risk)
+	inc(&s.ByOrigin, r.OriginText())
+}
+
+func inc(m *map[string]uint64, key string) {
+	if *m == nil {
+		*m = map[string]uint64{}
+	}
+	(*m)[key]++
+}
+
+// Add adds another run's figures.
+func (s *Summary) Add(o *Summary) {
+	s.Ledger.Add(o.Ledger)
+	s.Alerts += o.Alerts
+	s.Opened += o.Opened
+	s.Attacks += o.Attacks
+	s.Authorised += o.Authorised
+	s.Captures += o.Captures
+	s.CutCaptures += o.CutCaptures
+	s.Elapsed += o.Elapsed
+	s.PeakBytes = max(s.PeakBytes, o.PeakBytes)
+	for _, p := range []struct {
+		to   *map[string]uint64
+		from map[string]uint64
+	}{{&s.ByClass, o.ByClass}, {&s.ByOutcome, o.ByOutcome}, {&s.ByRisk, o.ByRisk}, {&s.ByOrigin, o.ByOrigin}, {&s.Reasons, o.Reasons}} {
+		for k, n := range p.from {
+			if *p.to == nil {
+				*p.to = map[string]uint64{}
+			}
+			(*p.to)[k] += n
+		}
+	}
+}
+
+// Print writes the summary for a person.
+func (s *Summary) Print(w io.Writer) {
+	l := s.Ledger
+	fmt.Fprintf(w, "packets    %d received = %d inspected + %d bypassed + %d dropped by the kernel + %d shed + %d undecodable", l.Received, l.Inspected, l.Bypassed, l.KernelDrops, l.Shed, l.Undecodable)
+	if !l.Balanced() {
+		fmt.Fprint(w, "  (DOES NOT BALANCE)")
+	}
+	fmt.Fprintln(w)
+	section(w, "           undecodable", s.Reasons, 8)
+	fmt.Fprintf(w, "attacks    %d", s.Attacks)
+	if s.Authorised > 0 {
+		fmt.Fprintf(w, ", and %d by authorised traffic, not counted", s.Authorised)
+	}
+	fmt.Fprintln(w)
+	section(w, "  by class  ", s.ByClass, 30)
+	section(w, "  by outcome", s.ByOutcome, 3)
+	section(w, "  by risk   ", s.ByRisk, 3)
+	section(w, "  origins   ", s.ByOrigin, originsShown)
+	fmt.Fprintf(w, "alerts     %d\n", s.Alerts)
+	if s.CutCaptures > 0 {
+		fmt.Fprintf(w, "captures   %d of %d end inside their last record\n", s.CutCaptures, s.Captures)
+	}
+	seconds := s.Elapsed.Seconds()
+	fmt.Fprintf(w, "time       %.2f s, %.0f packets/s; peak memory %d MiB\n", seconds, float64(l.Received)/max(seconds, 1e-9), s.PeakBytes>>20)
+}
+
+// section prints the largest entries of a figure on one line.
+func section(w io.Writer, name string, figures map[string]uint64, most int) {
+	if len(figures) == 0 {
+		return
+	}
+	keys := slices.SortedFunc(maps.Keys(figures), func(a, b string) int {
+		if c := cmp.Compare(figures[b], figures[a]); c != 0 {
+			return c
+		}
+		return cmp.Compare(a, b)
+	})
+	fmt.Fprint(w, name)
+	for i, k := range keys {
+		if i == most {
+			fmt.Fprintf(w, ", and %d more", len(keys)-most)
+			break
+		}
+		if i > 0 {
+			fmt.Fprint(w, ",")
+		}
+		fmt.Fprintf(w, " %s %d", k, figures[k])
+	}
+	fmt.Fprintln(w)
+}

@@ -1,0 +1,138 @@
+package shield
+
+import (
+	"github.com/dejpha/dejpha/app"
+	"github.com/dejpha/dejpha/capture"
+	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/defrag"
+	"github.com/dejpha/dejpha/detect"
+	"github.com/dejpha/dejpha/eve"
+	"github.com/dejpha/dejpha/flow"
+	"github.com/dejpha/dejpha/stream"
+)
+
+// tunnelDepth is how many packets inside one another are looked into; deeper ones are counted by decode.
+const tunnelDepth = 8
+
+// worker carries the packets of its pairs of addresses along the main way. Everything in it is its own.
+type worker struct {
+	set     *settings
+	decoder decode.Decoder
+	packets [tunnelDepth + 2]decode.Packet
+	defrag  *defrag.Table
+	flows   *flow.Table
+	streams *stream.Engine
+	apps    *app.Driver
+	detect  *detect.Worker
+	ring    *ring
+	eve     eve.Options
+	out     *epoch
+	number  uint64 // of the frame in hand
+	now     int64
+	ending  phase // phase of findings made while flows end
+	load    uint64
+	counts  Counters
+}
+
+// Counters are a worker's own figures, added up for the summary.
+type Counters struct {
+	Bytes, Fragments, Flows, Matches, Records, DecodeEvents, StreamEvents uint64
+	Undecodable                                                           [32]uint64 // by decode.Reason
+}
+
+// frame is the trip of one frame, from bytes to findings.
+func (w *worker) frame(f *capture.Frame, number uint64, now int64) {
+	w.number, w.now = number, now
+	w.load++
+	w.counts.Bytes += uint64(f.WireLen)
+	w.out.ledger.Received++
+	p := &w.packets[0]
+	p.Number, p.Time, p.WireLen, p.Interface = number, now, f.WireLen, f.Interface
+	w.decoder.Decode(p, f.LinkType, f.Data)
+	if p.Undecodable != decode.ReasonNone {
+		w.out.ledger.Undecodable++
+		w.counts.Undecodable[p.Undecodable&31]++
+	} else {
+		w.out.ledger.Inspected++
+	}
+	w.trip(p, 0, f)
+}
+
+// trip takes one decoded packet through flow, stream, app and detect, then what it carries.
+func (w *worker) trip(p *decode.Packet, level int, frame *capture.Frame) {
+	if p.Fragment && level+1 < len(w.packets) {
+		w.counts.Fragments++
+		if datagram, done := w.defrag.Insert(p); done {
+			whole := &w.packets[level+1]
+			w.decoder.DecodeDatagram(whole, datagram, p)
+			w.inspect(p, frame)
+			w.trip(whole, level+1, frame)
+			return
+		}
+	}
+	w.inspect(p, frame)
+	if p.Inner != nil && level+1 < len(w.packets) {
+		inner := &w.packets[level+1]
+		w.decoder.DecodeInner(inner, p)
+		w.trip(inner, level+1, frame)
+	}
+}
+
+// inspect is the trip of one packet without its cargo.
+func (w *worker) inspect(p *decode.Packet, frame *capture.Frame) {
+	f, dir, fresh := w.flows.Lookup(p)
+	in := detect.Input{Packet: p, Flow: f, Dir: dir}
+	if f != nil {
+		w.flows.Update(f, p, dir)
+		f.Ring = w.ring.add(frame.Data, frame.WireLen, frame.LinkType, p.Time, p.Number, f.Ring)
+		if fresh {
+			w.counts.Flows++
+			w.flowStart(p, f)
+		}
+	}
+	w.decodeEvents(p, f, dir)
+	switch {
+	case f == nil:
+		w.linkSignals(p)
+	case p.Proto == decode.ProtoTCP && p.HasL4:
+		w.segment(p, f, dir, &in)
+	default:
+		w.datagram(p, f, dir)
+	}
+	if f != nil {
+		w.flowSignals(p, f, dir)
+	}
+	w.rules(&in)
+	if f != nil {
+		w.afterwards(f, p.Time, p.Number)
+	}
+}
+
+// rules asks detect for the matches of the packet and of what it brought.
+func (w *worker) rules(in *detect.Input) {
+	if w.detect == nil {
+		return
+	}
+	if in.Flow != nil {
+		if c := w.apps.Conversation(in.Flow); c != nil {
+			in.Conversation = c
+		}
+	}
+	for _, m := range w.detect.Inspect(in) {
+		w.matched(in, &m)
+	}
+}
+
+// tick ends the flows whose time has come; called at the same packet for every worker.
+func (w *worker) tick(now int64) {
+	w.now = now
+	w.ending = phaseTick
+	w.flows.Sweep(now)
+	w.ending = phaseRecord
+}
+
+// close ends all flows, in the order of their first packets.
+func (w *worker) close() {
+	w.ending = phaseTick
+	w.flows.Close()
+}
