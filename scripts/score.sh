@@ -7,7 +7,7 @@ if [ ! -f "$shared/corpora/score.py" ]; then
 	echo "score: $shared/corpora/score.py is missing: the captures are not part of the project; put them there or set SHARED" >&2
 	exit 1
 fi
-need_attack=64 need_normal=16
+read -r need_attack need_normal < <(grep -v "^#" scripts/score.floor)
 out=$(/usr/bin/python3 "$shared/corpora/score.py" --industrial no "$@" --engine "$PWD/bin/dejpha replay --each -l {out} -r {dir}")
 printf '%s\n' "$out"
 last=$(printf '%s\n' "$out" | grep '^score:' | tail -1)

@@ -20,11 +20,8 @@ type merger struct {
 	wanting    []wanting
 	kinds      map[*rule.Rule]kindOfRule
 	accounts   *attack.Accounts
-	sealer     *sealer // nil: nothing is sealed
 	report     func(behaviour.Finding)
 	seen       behaviour.Signal // the signal in hand
-	order      []*finding
-	from       []*epoch
 	line       []byte
 	sum        *Summary
 	err        error // the first write that failed
@@ -92,25 +89,17 @@ func (m *merger) match(x *match, e *epoch, line []byte) {
 		m.write(line)
 	}
 	if o, ok := m.observation(x); ok {
-		m.observe(o, keptPackets(e, x))
+		m.observe(o)
 	}
 }
 
 // found is what detectors report to.
 func (m *merger) found(f behaviour.Finding) {
-	m.observe(m.fromFinding(&f), nil)
+	m.observe(m.fromFinding(&f))
 }
 
 // observe adds an observation to the accounts and acts on what it opens.
-func (m *merger) observe(o attack.Observation, packets []Packet) {
-	events := m.accounts.Add(o)
-	if m.sealer != nil && len(packets) > 0 {
-		if key, ok := m.accounts.Key(&o); ok {
-			m.sealer.keep(key, packets)
-		}
-	}
-	m.act(events)
-}
+func (m *merger) observe(o attack.Observation) { m.act(m.accounts.Add(o)) }
 
 // advance moves the accounts' clock on and writes a heartbeat when one is due.
 func (m *merger) advance(now int64) {
@@ -126,10 +115,6 @@ func (m *merger) advance(now int64) {
 const heartbeatEvery = int64(60e9)
 
 func (m *merger) heartbeat(now int64) {
-	if m.sealer != nil {
-		m.fail(m.sealer.totals(now, m.sum.Ledger))
-		m.acknowledged(m.sealer.flush(now, false))
-	}
 	if m.set.writes("heartbeat") {
 		m.line = eve.AppendHeartbeat(m.line[:0], now, eve.Ledger(m.sum.Ledger), m.accounts.Open())
 		m.write(m.line)
@@ -145,27 +130,16 @@ func (m *merger) act(events []attack.Event) {
 			m.sum.Opened++
 			m.line = eve.AppendAttack(m.line[:0], &ev.Record)
 			m.write(m.line)
-		case attack.Closed:
-			if m.sealer == nil {
-				m.closed(&ev.Record)
-				continue
+			if d, ok := m.accounts.Decide(&ev.Record); ok {
+				m.line = eve.AppendDecision(m.line[:0], &d)
+				m.write(m.line)
 			}
-			m.fail(m.sealer.seal(ev))
+		case attack.Closed:
+			m.closed(&ev.Record)
 		case attack.Continued:
 			m.line = eve.AppendAttack(m.line[:0], &ev.Record)
 			m.write(m.line)
 		}
-	}
-	if m.sealer != nil {
-		m.acknowledged(m.sealer.flush(m.now, false))
-	}
-}
-
-// acknowledged writes the closed attacks that are durably sealed, with their leaves.
-func (m *merger) acknowledged(records []attack.Record, err error) {
-	m.fail(err)
-	for i := range records {
-		m.closed(&records[i])
 	}
 }
 
@@ -179,10 +153,6 @@ func (m *merger) closed(r *attack.Record) {
 func (m *merger) finish() {
 	m.act(m.accounts.Finish())
 	m.heartbeat(max(m.now, 1))
-	if m.sealer != nil {
-		m.acknowledged(m.sealer.flush(m.now, true))
-		m.fail(m.sealer.close())
-	}
 }
 
 func (m *merger) write(line []byte) {

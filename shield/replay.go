@@ -55,7 +55,7 @@ func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Sum
 	if set.config.PcapFilename && len(captures) == 1 {
 		set.pcapName = captures[0]
 	}
-	e, err := newEngine(&set, w, sum, nil)
+	e, err := newEngine(&set, w, sum)
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +160,8 @@ func timeouts(fc *flow.Config, m map[string]map[string]int64) {
 	}
 }
 
-func newMerger(set *settings, out io.Writer, sum *Summary, seal *sealer) *merger {
-	m := &merger{set: set, out: out, sum: sum, sealer: seal, thresholds: hoststate.NewThresholds(thresholdTableMax), kinds: map[*rule.Rule]kindOfRule{}}
+func newMerger(set *settings, out io.Writer, sum *Summary) *merger {
+	m := &merger{set: set, out: out, sum: sum, thresholds: hoststate.NewThresholds(thresholdTableMax), kinds: map[*rule.Rule]kindOfRule{}}
 	m.accounts = attack.New(accountsConfig(set))
 	m.report = m.found
 	if set.detectors {
