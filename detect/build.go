@@ -335,7 +335,7 @@ func (b *builder) where() {
 func (b *builder) ipOnly() bool {
 	s := b.s
 	return !s.hasPayload && len(s.packet) == 0 && len(s.buffers) == 0 && len(s.tx) == 0 && s.apps == nil && s.flow == 0 &&
-		s.srcPorts.Any && s.dstPorts.Any && len(s.state) == 0 && len(s.posts) == 0 && s.dirs == 3 && (s.src >= 0 || s.dst >= 0)
+		allPorts(&s.srcPorts) && allPorts(&s.dstPorts) && len(s.state) == 0 && len(s.posts) == 0 && s.dirs == 3 && (s.src >= 0 || s.dst >= 0)
 }
 
 // protocolOnly says whether the rule asks for nothing but a flow's protocol: it is tried when that becomes known.

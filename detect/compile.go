@@ -125,7 +125,7 @@ type compiler struct {
 }
 
 func (c *compiler) address(a rule.Addresses) int32 {
-	if a.Any || len(a.In) == 0 && len(a.Not) == 0 {
+	if len(a.Not) == 0 && (a.Any || len(a.In) == 0) {
 		return -1
 	}
 	key := a.Text
@@ -151,7 +151,7 @@ func anyPorts(p rule.Ports) rule.Ports {
 func (c *compiler) compile(r *rule.Rule) (sig, *Refusal) {
 	s := sig{rule: r, action: r.Action, bothWays: r.Bidirectional, noAlert: r.NoAlert, txRule: r.TxRule, dirs: 3,
 		protoMask: uint16(r.Proto.IP), src: c.address(r.Src), dst: c.address(r.Dst), srcPorts: anyPorts(r.SrcPorts), dstPorts: anyPorts(r.DstPorts)}
-	s.anyHeader = s.src < 0 && s.dst < 0 && s.srcPorts.Any && s.dstPorts.Any
+	s.anyHeader = s.src < 0 && s.dst < 0 && allPorts(&s.srcPorts) && allPorts(&s.dstPorts)
 	s.fast.tx = -1
 	b := builder{c: c, s: &s}
 	for i := range r.Groups {

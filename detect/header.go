@@ -52,10 +52,10 @@ func (s *addressSet) has(a *decode.Addr) bool {
 	return (s.any || inPrefixes(s.in, a)) && !inPrefixes(s.not, a)
 }
 
+// allPorts says whether a side accepts every port, and packets that have none.
+func allPorts(p *rule.Ports) bool { return p.Any && len(p.Not) == 0 }
+
 func portsHave(p *rule.Ports, port uint16) bool {
-	if p.Any {
-		return true
-	}
 	for _, r := range p.Not {
 		if port >= r.Lo && port <= r.Hi {
 			return false
@@ -66,7 +66,7 @@ func portsHave(p *rule.Ports, port uint16) bool {
 			return true
 		}
 	}
-	return len(p.In) == 0
+	return p.Any || len(p.In) == 0
 }
 
 // header is what rules' headers are compared with.
@@ -143,7 +143,7 @@ func (w *Worker) ends(s *sig, h *header, swapped bool) bool {
 	if swapped {
 		src, dst, sp, dp = dst, src, dp, sp
 	}
-	if !s.srcPorts.Any && !(h.ports && portsHave(&s.srcPorts, sp)) || !s.dstPorts.Any && !(h.ports && portsHave(&s.dstPorts, dp)) {
+	if !allPorts(&s.srcPorts) && !(h.ports && portsHave(&s.srcPorts, sp)) || !allPorts(&s.dstPorts) && !(h.ports && portsHave(&s.dstPorts, dp)) {
 		return false
 	}
 	return (s.src < 0 || w.set.addrs[s.src].has(src)) && (s.dst < 0 || w.set.addrs[s.dst].has(dst))

@@ -312,6 +312,7 @@ func (w *Worker) gatherPayload(in *Input, group *portGroup) {
 	p := in.Packet
 	if in.Stream != nil && in.Flow != nil && in.Flow.Proto == decode.ProtoTCP {
 		data, flush := in.Stream.Raw(in.Flow, in.Dir)
+		flush = flush && in.flushes()
 		if len(data) > 0 && in.encrypted() {
 			in.Stream.RawDone(in.Flow, in.Dir, len(data))
 		} else if len(data) > 0 && (flush || in.Ending || len(data) >= w.set.opts.ChunkBytes) {
