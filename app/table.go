@@ -11,6 +11,7 @@ import (
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/app/dcerpc"
 	"github.com/dejpha/dejpha/app/dns"
+	"github.com/dejpha/dejpha/app/ftp"
 	"github.com/dejpha/dejpha/app/krb5"
 	"github.com/dejpha/dejpha/app/ldap"
 	"github.com/dejpha/dejpha/app/smb"
@@ -27,6 +28,8 @@ func Protocols() []contract.Protocol {
 		ldap.Protocol(),
 		tls.Protocol(),
 		ssh.Protocol(),
+		ftp.Protocol(),
+		ftp.DataProtocol(),
 		dns.Protocol(),
 	}
 }
