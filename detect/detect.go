@@ -87,15 +87,22 @@ func (in *Input) encrypted() bool {
 	return ok && c != nil && c.Stopped == contract.StopDone
 }
 
-// flushes says whether raw stream rules look at once at what a parser has taken. Suricata's parsers ask for it at the
-// end of a request or reply, but not SMB's; bytes of no known protocol are gathered to whole chunks.
+// flushes says whether raw stream rules look at once at what a parser has taken. Suricata does it for the protocols
+// whose parsers ask for it at the end of a request or reply; other bytes are gathered to whole chunks.
 func (in *Input) flushes() bool {
 	f := in.Flow
 	if in.Ending || f.State == flow.Closed || in.Packet != nil && in.Packet.TCP.Flags&(decode.FIN|decode.RST) != 0 {
 		return true
 	}
 	c, ok := in.Conversation.(*app.Conversation)
-	return !ok || c.Protocol != nil && c.Protocol.Name != "smb"
+	if !ok || c.Protocol == nil {
+		return !ok && in.Conversation != nil
+	}
+	switch c.Protocol.Name {
+	case "http", "http2", "dcerpc", "dns", "tls", "smtp":
+		return true
+	}
+	return false
 }
 
 // conversationEvents returns app's own events on the flow.

@@ -213,7 +213,7 @@ func TestStream(t *testing.T) {
 	w := compile(t, newRule(1, "tcp", text("hello world")), newRule(2, "tcp", text("hel", depth(3))))
 	f := &flow.Flow{Proto: decode.ProtoTCP}
 	s := &fakeStream{data: "hello wo"}
-	in := &Input{Packet: packet(decode.ProtoTCP, "hello wo"), Flow: f, Stream: s, Accepted: true}
+	in := &Input{Packet: packet(decode.ProtoTCP, "hello wo"), Flow: f, Stream: s, Accepted: true, Conversation: fakeConv{}}
 	expect(t, "too short for the stream, the packet has its own", w.Inspect(in), 2)
 	s.data, s.flush = "hello world", true
 	in.Packet = packet(decode.ProtoTCP, "rld")
