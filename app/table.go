@@ -15,6 +15,7 @@ import (
 	"github.com/dejpha/dejpha/app/krb5"
 	"github.com/dejpha/dejpha/app/ldap"
 	"github.com/dejpha/dejpha/app/smb"
+	"github.com/dejpha/dejpha/app/smtp"
 	"github.com/dejpha/dejpha/app/ssh"
 	"github.com/dejpha/dejpha/app/tls"
 )
@@ -28,6 +29,7 @@ func Protocols() []contract.Protocol {
 		ldap.Protocol(),
 		tls.Protocol(),
 		ssh.Protocol(),
+		smtp.Protocol(),
 		ftp.Protocol(),
 		ftp.DataProtocol(),
 		dns.Protocol(),
