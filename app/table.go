@@ -14,6 +14,7 @@ import (
 	"github.com/dejpha/dejpha/app/ftp"
 	"github.com/dejpha/dejpha/app/krb5"
 	"github.com/dejpha/dejpha/app/ldap"
+	"github.com/dejpha/dejpha/app/login"
 	"github.com/dejpha/dejpha/app/smb"
 	"github.com/dejpha/dejpha/app/smtp"
 	"github.com/dejpha/dejpha/app/ssh"
@@ -22,7 +23,7 @@ import (
 
 // Protocols is the table of all protocols, in order of probing. A new protocol is one line here.
 func Protocols() []contract.Protocol {
-	return []contract.Protocol{
+	return append([]contract.Protocol{
 		smb.Protocol(),
 		dcerpc.Protocol(),
 		krb5.Protocol(),
@@ -33,7 +34,7 @@ func Protocols() []contract.Protocol {
 		ftp.Protocol(),
 		ftp.DataProtocol(),
 		dns.Protocol(),
-	}
+	}, login.Protocols()...)
 }
 
 // Numbers in flow.AppProto that are not an index into the table.

@@ -1,0 +1,51 @@
+package login
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/dejpha/dejpha/app/apptest"
+	"github.com/dejpha/dejpha/app/contract"
+)
+
+func cases() map[string][]apptest.Segment {
+	return map[string][]apptest.Segment{
+		"pop3":   {apptest.S("+OK hi\r\n"), apptest.C("USER bob\r\n"), apptest.S("+OK\r\n"), apptest.C("PASS x\r\n"), apptest.S("-ERR no\r\n")},
+		"imap":   {apptest.S("* OK hi\r\n"), apptest.C("a LOGIN bob x\r\n"), apptest.S("a NO [AUTHENTICATIONFAILED]\r\n")},
+		"telnet": {apptest.S("\xff\xfd\x18login: "), apptest.C("bob\r\n"), apptest.S("\r\nLogin incorrect\r\n")},
+		"mysql":  {apptest.S("\x06\x00\x00\x00\x0a8.0.1\x00"[:10]), apptest.C("\x28\x00\x00\x01" + strings.Repeat("c", 32) + "bob\x00\x00\x00\x00\x00"), apptest.S("\x05\x00\x00\x02\xff\x15\x04no")},
+		"pgsql":  {apptest.C("\x00\x00\x00\x12\x00\x03\x00\x00user\x00bob\x00\x00"), apptest.S("E\x00\x00\x00\x0cC28P01\x00\x00")},
+		"tds":    {apptest.C("\x10\x01\x00\x09\x00\x00\x00\x00x"), apptest.S("\x04\x01\x00\x10\x00\x00\x00\x00\xaa\x05\x00\x18\x48\x00\x00x")},
+	}
+}
+
+func TestContractAndFacts(t *testing.T) {
+	for _, p := range Protocols() {
+		c := cases()[p.Name]
+		if p.Transport == contract.UDP || c == nil {
+			continue
+		}
+		t.Run(p.Name, func(t *testing.T) {
+			apptest.Run(t, p, [][]apptest.Segment{c})
+			if said := strings.Join(apptest.Play(t, p, c), ""); !strings.Contains(said, "Kind:1 Dir:1") {
+				t.Errorf("no failed login told: %s", said)
+			}
+		})
+	}
+}
+
+func FuzzLogin(f *testing.F) {
+	for _, c := range cases() {
+		for i, s := range c {
+			f.Add(s.Data, uint8(i))
+		}
+	}
+	all := Protocols()
+	f.Fuzz(func(t *testing.T, b []byte, n uint8) {
+		dir := contract.Direction(n & 1)
+		for _, p := range all {
+			p.Probe(b, dir, uint16(n))
+			apptest.Play(t, p, []apptest.Segment{{Dir: dir, Data: b}, {Dir: 1 - dir, Data: b, Gap: int(n >> 7)}})
+		}
+	})
+}
