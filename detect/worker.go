@@ -146,7 +146,7 @@ func (w *Worker) Inspect(in *Input) []Match {
 // look judges one direction.
 func (w *Worker) look(in *Input) {
 	w.setHeader(in)
-	w.data = streamData{}
+	w.takeStream(in)
 	w.packetRules(in)
 	if in.Conversation != nil && in.Flow != nil && int(in.Flow.AppProto) < len(w.set.protos) {
 		plan := &w.set.protos[in.Flow.AppProto]
@@ -205,7 +205,7 @@ func (w *Worker) matched(s *sig, index uint32, in *Input, m Match) {
 	for i := range s.posts {
 		w.after(&s.posts[i], in)
 	}
-	m.Rule, m.Index, m.Action, m.Dir, m.Silent = s.rule, index, s.action, in.Dir, s.noAlert
+	m.Rule, m.Index, m.Action, m.Dir, m.Silent = s.rule, index, s.action, in.Dir, s.noAlert || s.action == rule.Pass
 	if s.action == rule.Pass {
 		w.passed = true
 	}
@@ -308,17 +308,27 @@ func (w *Worker) packetRules(in *Input) {
 	}
 }
 
+// takeStream fetches the stream's new bytes when enough have gathered. It does so whatever rules there are: stream
+// keeps what was not passed.
+func (w *Worker) takeStream(in *Input) {
+	w.data = streamData{}
+	if in.Stream == nil || in.Flow == nil || in.Flow.Proto != decode.ProtoTCP {
+		return
+	}
+	data, flush := in.Stream.Raw(in.Flow, in.Dir)
+	switch {
+	case len(data) == 0:
+	case in.encrypted():
+		in.Stream.RawDone(in.Flow, in.Dir, len(data))
+	case len(data) >= w.set.opts.ChunkBytes || flush && in.flushes():
+		w.data = streamData{data, true}
+	}
+}
+
 func (w *Worker) gatherPayload(in *Input, group *portGroup) {
 	p := in.Packet
-	if in.Stream != nil && in.Flow != nil && in.Flow.Proto == decode.ProtoTCP {
-		data, flush := in.Stream.Raw(in.Flow, in.Dir)
-		flush = flush && in.flushes()
-		if len(data) > 0 && in.encrypted() {
-			in.Stream.RawDone(in.Flow, in.Dir, len(data))
-		} else if len(data) > 0 && (flush || in.Ending || len(data) >= w.set.opts.ChunkBytes) {
-			w.data = streamData{data, true}
-			w.gather(&group.stream, data)
-		}
+	if w.data.have {
+		w.gather(&group.stream, w.data.bytes)
 	}
 	if p == nil {
 		return

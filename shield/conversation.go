@@ -13,7 +13,7 @@ const feedRounds = 8
 // segment gives a TCP packet to stream, and what became readable to app.
 func (w *worker) segment(p *decode.Packet, f *flow.Flow, dir flow.Direction, in *detect.Input) {
 	o := w.streams.Segment(f, p, dir)
-	in.StreamEvents, in.Accepted = o.Events, o.Accepted
+	in.StreamEvents, in.Accepted, in.Handshake = o.Events, o.Accepted, o.Established
 	if o.Swapped {
 		in.Dir ^= 1
 		dir ^= 1
