@@ -122,7 +122,8 @@ func (w *Worker) FlowEnd(f *flow.Flow) {
 func (w *Worker) Inspect(in *Input) []Match {
 	w.Stats.Packets++
 	w.matches = w.matches[:0]
-	if in.Flow != nil && in.Flow.Action == flow.ActionPass {
+	if f := in.Flow; f != nil && (f.Action == flow.ActionPass || w.set.opts.Inline && f.Action >= flow.ActionDrop) {
+		w.skip(in)
 		return nil
 	}
 	if in.Time == 0 && in.Packet != nil {
@@ -141,6 +142,16 @@ func (w *Worker) Inspect(in *Input) []Match {
 		return nil
 	}
 	return w.settle(in)
+}
+
+// skip lets go of a flow's stream that rules have no more business with: stream keeps what was not passed.
+func (w *Worker) skip(in *Input) {
+	if in.Stream == nil || in.Flow.Proto != decode.ProtoTCP {
+		return
+	}
+	if data, _ := in.Stream.Raw(in.Flow, in.Dir); len(data) > 0 {
+		in.Stream.RawDone(in.Flow, in.Dir, len(data))
+	}
 }
 
 // look judges one direction.
@@ -320,7 +331,7 @@ func (w *Worker) takeStream(in *Input) {
 	case len(data) == 0:
 	case in.encrypted():
 		in.Stream.RawDone(in.Flow, in.Dir, len(data))
-	case len(data) >= w.set.opts.ChunkBytes || flush && in.flushes():
+	case len(data) >= w.set.opts.ChunkBytes || w.set.opts.Inline || flush && in.flushes():
 		w.data = streamData{data, true}
 	}
 }

@@ -230,7 +230,7 @@ func (s *Setup) rules(o SetupOptions) error {
 		}
 		s.Refused = append(s.Refused, bad...)
 	}
-	opts := detect.Options{Protocols: app.Protocols(), FirstProtocol: app.FirstProtocol, AlertsMax: c.AlertsMax}
+	opts := detect.Options{Protocols: app.Protocols(), FirstProtocol: app.FirstProtocol, AlertsMax: c.AlertsMax, Inline: o.SimulateIPS}
 	if opts.ActionOrder, err = actionOrder(c.ActionOrder); err != nil {
 		return err
 	}
