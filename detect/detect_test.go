@@ -342,3 +342,17 @@ func TestNoFlow(t *testing.T) {
 	expect(t, "no flow", w.Inspect(&Input{Packet: packet(decode.ProtoUDP, "abc")}), 2)
 	expect(t, "no packet", w.Inspect(&Input{Flow: &flow.Flow{Proto: decode.ProtoTCP}, Ending: true}))
 }
+
+func TestFileName(t *testing.T) {
+	w := compile(t, on(newRule(1, "fake"), "file.name", text("evil")), on(newRule(2, "fake"), "file.data", text("abc")))
+	f := &flow.Flow{Proto: decode.ProtoTCP, AppProto: 2}
+	x := &fakeTx{}
+	file := &contract.File{Name: []byte("evil.exe"), Dir: contract.ToServer}
+	x.Files = append(x.Files, file)
+	in := &Input{Packet: packet(decode.ProtoTCP, ""), Flow: f, Conversation: fakeConv{x}}
+	expect(t, "name", w.Inspect(in), 1)
+	expect(t, "once", w.Inspect(in))
+	file.Body.Append([]byte("xabcx"), 100)
+	x.Done[0] = true
+	expect(t, "content at the end", w.Inspect(in), 2)
+}

@@ -198,11 +198,15 @@ func fileOf(tx contract.Tx, dir contract.Direction, i int) *contract.File {
 // scanBodies scans what is new in growing buffers: in steps while they grow, whole at their end.
 func (w *Worker) scanBodies(in *Input, tx contract.Tx, st *contract.TxState, e *planEntry, dir contract.Direction, done bool) (grown bool) {
 	if e.kw >= sharedBase && int(e.kw) != sharedBase+app.SharedFileData {
-		if fileOf(tx, dir, 0) != nil {
-			w.cand = append(w.cand, e.group.always...)
-			return true
+		n := 0
+		for ; n < instancesMax; n++ {
+			f := fileOf(tx, dir, n)
+			if f == nil {
+				break
+			}
+			w.gather(&e.group, w.eval.Apply(e.trans, f.Name))
 		}
-		return false
+		return n > 0
 	}
 	var total uint64
 	bodies, ended := 0, true
