@@ -1,0 +1,33 @@
+package detect
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/flow"
+	"github.com/dejpha/dejpha/rule"
+)
+
+// BenchmarkInspect is a packet of 1,400 bytes that meets none of 1,000 rules.
+func BenchmarkInspect(b *testing.B) {
+	var rules []*rule.Rule
+	for i := 0; i < 1000; i++ {
+		rules = append(rules, newRule(uint32(i+1), "udp", text(fmt.Sprintf("rule-%d-%x", i, i*i*7919))))
+	}
+	set, _ := Compile(rules, Options{Protocols: []contract.Protocol{fakeProtocol}, FirstProtocol: 2})
+	w := set.NewWorker(nil)
+	payload := make([]byte, 1400)
+	for i := range payload {
+		payload[i] = "GET /index.html HTTP/1.1 rule-9"[i%31]
+	}
+	in := &Input{Packet: packet(decode.ProtoUDP, string(payload)), Flow: &flow.Flow{Packets: [2]uint64{5, 5}}}
+	b.SetBytes(1400)
+	b.ReportAllocs()
+	for i := 0; i < b.N; i++ {
+		if len(w.Inspect(in)) > 0 {
+			b.Fatal("a match")
+		}
+	}
+}
