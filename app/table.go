@@ -12,6 +12,7 @@ import (
 	"github.com/dejpha/dejpha/app/dcerpc"
 	"github.com/dejpha/dejpha/app/dns"
 	"github.com/dejpha/dejpha/app/ftp"
+	"github.com/dejpha/dejpha/app/http1"
 	"github.com/dejpha/dejpha/app/krb5"
 	"github.com/dejpha/dejpha/app/ldap"
 	"github.com/dejpha/dejpha/app/login"
@@ -24,6 +25,7 @@ import (
 // Protocols is the table of all protocols, in order of probing. A new protocol is one line here.
 func Protocols() []contract.Protocol {
 	return append([]contract.Protocol{
+		http1.Protocol(),
 		smb.Protocol(),
 		dcerpc.Protocol(),
 		krb5.Protocol(),

@@ -1,0 +1,296 @@
+package http1
+
+import (
+	"bytes"
+
+	"github.com/dejpha/dejpha/app/contract"
+)
+
+// decoder undoes the content codings of one body, layer by layer.
+type decoder struct {
+	chain  []*layer
+	broken bool // a layer failed: what follows passes as it is
+}
+
+// layer is one content coding.
+type layer struct {
+	z       inflater
+	kind    coding
+	head    []byte // gzip's or zlib's header while it is not whole
+	started bool
+	failed  bool
+	given   uint64
+}
+
+type coding uint8
+
+const (
+	gzip coding = iota
+	deflate
+)
+
+func (d *decoder) drop() { *d = decoder{chain: d.chain[:0]} }
+
+func (d *decoder) layers() int { return len(d.chain) }
+
+// codings reads Content-Encoding into layers, the last one applied first.
+func (d *decoder) codings(t *tx, v []byte, most int) {
+	d.drop()
+	words := bytes.FieldsFunc(bytes.ToLower(v), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == ';' })
+	for i := len(words) - 1; i >= 0; i-- {
+		k := deflate
+		switch {
+		case bytes.Contains(words[i], []byte("gzip")):
+			k = gzip
+		case bytes.Contains(words[i], []byte("deflate")):
+		case string(words[i]) == "identity":
+			continue
+		default:
+			t.event(evAbnormalCE)
+			continue
+		}
+		if len(d.chain) >= most {
+			t.event(evTooManyLayers)
+			return
+		}
+		d.chain = append(d.chain, &layer{kind: k})
+	}
+}
+
+// write passes bytes through all layers.
+func (d *decoder) write(b []byte, out func([]byte)) {
+	if d.broken || len(d.chain) == 0 {
+		out(b)
+		return
+	}
+	d.pass(0, b, out)
+}
+
+func (d *decoder) pass(i int, b []byte, out func([]byte)) {
+	if i == len(d.chain) {
+		out(b)
+		return
+	}
+	d.chain[i].write(b, func(plain []byte) { d.pass(i+1, plain, out) })
+}
+
+// finish gives out what a layer held back because its header never came whole.
+func (d *decoder) finish(out func([]byte)) {
+	for i, l := range d.chain {
+		if !l.started && len(l.head) > 0 {
+			held := l.head
+			l.head, l.started, l.failed = nil, true, true
+			d.pass(i+1, held, out)
+		}
+	}
+}
+
+// write undoes one layer; bytes that are no such coding pass as they are.
+func (l *layer) write(b []byte, out func([]byte)) {
+	if l.failed {
+		out(b)
+		return
+	}
+	if !l.started {
+		l.head = append(l.head, b...)
+		n, whole, ok := l.header()
+		if !whole {
+			return
+		}
+		b = l.head
+		if !ok {
+			l.failed, l.started, l.head = true, true, nil
+			out(b)
+			return
+		}
+		b = b[n:]
+		l.started = true
+		l.z.reset(func(plain []byte) bool { l.given += uint64(len(plain)); out(plain); return true })
+	}
+	done, ok := l.z.write(b)
+	if !ok && l.given == 0 {
+		l.failed = true
+		if l.kind == deflate && len(l.head) > 0 {
+			out(l.head)
+			return
+		}
+		out(b)
+		return
+	}
+	l.failed = done || !ok
+	l.head = nil
+}
+
+// header measures the coding's own header; ok false: it is not one.
+func (l *layer) header() (n int, whole, ok bool) {
+	h := l.head
+	if l.kind == deflate {
+		if len(h) < 2 {
+			return 0, false, false
+		}
+		if h[0]&15 == 8 && (int(h[0])<<8|int(h[1]))%31 == 0 { // zlib (RFC 1950), which most servers mean
+			return 2, true, true
+		}
+		return 0, true, true
+	}
+	if len(h) < 10 {
+		return 0, len(h) > 1 && (h[0] != 0x1f || h[1] != 0x8b), false
+	}
+	if h[0] != 0x1f || h[1] != 0x8b {
+		return 0, true, false
+	}
+	return gzipHeader(h)
+}
+
+// gzipHeader measures a gzip header (RFC 1952 section 2.3).
+func gzipHeader(h []byte) (n int, whole, ok bool) {
+	flags := h[3]
+	n = 10
+	if flags&4 != 0 {
+		if len(h) < n+2 {
+			return 0, false, false
+		}
+		n += 2 + int(h[n]) + int(h[n+1])<<8
+	}
+	for _, bit := range [2]byte{8, 16} {
+		if flags&bit == 0 {
+			continue
+		}
+		if n > len(h) {
+			return 0, false, false
+		}
+		i := bytes.IndexByte(h[n:], 0)
+		if i < 0 {
+			return 0, len(h) > maxHead, false
+		}
+		n += i + 1
+	}
+	if flags&2 != 0 {
+		n += 2
+	}
+	return n, n <= len(h), true
+}
+
+// startBody makes a body's decoder and file.
+func (p *parser) startBody(s *reader, dir contract.Direction) {
+	t := s.tx
+	m := &t.side[dir]
+	if v, ok := m.get("content-encoding"); ok {
+		t.decoders[dir].codings(t, v, p.cfg.layers)
+	}
+	if dir == contract.ToServer {
+		if v, ok := m.get("content-type"); ok {
+			t.multi.begin(v)
+		}
+	}
+}
+
+// body takes bytes of a body as they came.
+func (p *parser) body(s *reader, dir contract.Direction, b []byte) {
+	t := s.tx
+	t.side[dir].length += uint64(len(b))
+	t.decoders[dir].write(b, func(plain []byte) { p.decoded(t, dir, plain) })
+}
+
+// bombRatio: output beyond the bomb limit that is so many times its input is given up.
+const bombRatio = 2048
+
+// decoded takes bytes of a body with its codings undone.
+func (p *parser) decoded(t *tx, dir contract.Direction, b []byte) {
+	m := &t.side[dir]
+	if m.body.Total > p.cfg.bomb && m.body.Total > m.length*bombRatio {
+		t.event(evBomb)
+		return
+	}
+	if m.file == nil && len(b) > 0 && !t.multi.active(dir) {
+		p.openFile(t, dir)
+	}
+	keep(&m.body, b, p.cfg.body[dir], p.cfg.unlimited[dir])
+	if m.file != nil {
+		m.file.Body = share(m)
+	}
+	if dir == contract.ToServer {
+		t.multi.write(t, b)
+	}
+}
+
+// keep appends to a body's window within its limit.
+func keep(body *contract.Body, b []byte, limit int, unlimited bool) {
+	body.Total += uint64(len(b))
+	if unlimited && len(body.Data)+len(b) > limit {
+		drop := min(len(body.Data), len(body.Data)+len(b)-limit/2)
+		body.Data = body.Data[:copy(body.Data, body.Data[drop:])]
+		body.Offset += uint64(drop)
+	}
+	if room := limit - len(body.Data); room < len(b) {
+		b = b[:max(room, 0)]
+	}
+	body.Data = append(body.Data, b...)
+}
+
+// openFile starts the file that a body is: named by its disposition or by the last part of the path.
+func (p *parser) openFile(t *tx, dir contract.Direction) {
+	if dir == contract.ToServer {
+		if m := string(t.side[0].bytes(t.method)); m != "PUT" && m != "POST" {
+			return
+		}
+	}
+	f := &t.files[dir]
+	*f = contract.File{Dir: dir}
+	f.Name = append([]byte(nil), t.uri...)
+	if v, ok := t.side[dir].get("content-disposition"); ok {
+		if name := dispositionName(v); name != nil {
+			f.Name = name
+		}
+	}
+	if i := bytes.IndexByte(f.Name, '?'); i >= 0 && bytes.Equal(f.Name, t.uri) {
+		f.Name = f.Name[:i]
+	}
+	if i := bytes.LastIndexByte(f.Name, '/'); i >= 0 && i+1 < len(f.Name) {
+		f.Name = f.Name[i+1:]
+	}
+	t.side[dir].file = f
+	t.state.Files = append(t.state.Files, f)
+}
+
+// dispositionName is the filename of a Content-Disposition, nil if none.
+func dispositionName(v []byte) []byte {
+	i := bytes.Index(bytes.ToLower(v), []byte("filename="))
+	if i < 0 {
+		return nil
+	}
+	name := bytes.TrimSpace(v[i+len("filename="):])
+	if len(name) > 0 && name[0] == '"' {
+		name = name[1:]
+		if j := bytes.IndexByte(name, '"'); j >= 0 {
+			name = name[:j]
+		}
+	} else if j := bytes.IndexByte(name, ';'); j >= 0 {
+		name = name[:j]
+	}
+	return append([]byte(nil), bytes.TrimSpace(name)...)
+}
+
+// share is a body's window as its file shows it; what detect has seen of the file stays noted.
+func share(m *message) contract.Body {
+	b := m.body
+	b.Seen = m.file.Body.Seen
+	return b
+}
+
+func (p *parser) endBody(t *tx, dir contract.Direction) {
+	m := &t.side[dir]
+	m.body.Done = true
+	if f := m.file; f != nil {
+		f.Body = share(m)
+		if f.State == contract.FileOpen {
+			f.State = contract.FileClosed
+			if uint64(len(m.body.Data))+m.body.Offset < m.body.Total {
+				f.State = contract.FileTruncated
+			}
+		}
+	}
+	if dir == contract.ToServer {
+		t.multi.end(t)
+	}
+}
