@@ -205,3 +205,10 @@ func plural(n uint64, word string) string {
 	}
 	return s
 }
+
+// Retell renders the story from the record's other fields again.
+func (r *Record) Retell() {
+	if i := ClassIndex(r.Class); i >= 0 {
+		r.Story = r.story(&table[i])
+	}
+}

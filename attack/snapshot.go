@@ -149,3 +149,25 @@ func (a *Accounts) Due() int64 {
 	}
 	return a.due[0].at
 }
+
+// Sealed tells the accounts of attacks that were sealed after their snapshot was taken: those still open are
+// dropped, for they are counted already, and their numbers are not given again.
+func (a *Accounts) Sealed(records []Record) {
+	known := map[uint64]*Record{}
+	for i := range records {
+		a.lastID = max(a.lastID, records[i].ID)
+		known[records[i].ID] = &records[i]
+	}
+	for _, acc := range a.open {
+		acc.pieces = slices.DeleteFunc(acc.pieces, func(p *piece) bool {
+			r := known[p.ID]
+			if r == nil || p.ID == 0 || table[acc.key.Class].Name != r.Class || p.First < r.FirstSeen {
+				return false
+			}
+			p.dead = true
+			a.pieces--
+			return true
+		})
+		a.forget(acc)
+	}
+}

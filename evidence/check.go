@@ -1,0 +1,456 @@
+package evidence
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Report is what a check of the files alone found.
+type Report struct {
+	Origin, Kind  string
+	Fingerprint   string // of the key that signed
+	SelfCertified bool   // the key came from the folder itself
+	Size          int64  // leaves under the checkpoint
+	Beyond        int64  // whole leaves past it: sealed by nothing yet
+	Root          string
+	Attacks       uint64            // counted, net of withdrawals
+	ByClass       [classes]uint64   // attack.Table's order
+	Counters      map[uint16]uint64 // by counter id
+	TotalsLeaves  uint64
+	Ledger        Ledger
+	PrivateOpen   uint64 // private parts opened, each agreeing with its commitment
+	Erased        uint64
+	Packets       uint64 // packets kept, each agreeing with its hash
+	Gaps          []string
+	NotRerunnable []string // attacks whose detection can no longer be run again, at most 100 named
+	NotRerun      uint64
+	Problems      []string // empty: everything holds; at most 100 named
+	ProblemCount  uint64
+}
+
+const namedMax = 100
+
+// OK says whether everything holds.
+func (r *Report) OK() bool { return r.ProblemCount == 0 }
+
+func (r *Report) problem(f string, args ...any) {
+	if r.ProblemCount++; len(r.Problems) < namedMax {
+		r.Problems = append(r.Problems, fmt.Sprintf(f, args...))
+	}
+}
+
+// Print writes the report for a person; its last line is the verdict.
+func (r *Report) Print(w io.Writer) {
+	fmt.Fprintf(w, "log        %s, %d leaves, root %s\n", r.Origin, r.Size, r.Root)
+	fmt.Fprintf(w, "counted    %d attacks; %d private parts open, %d erased; packets of %d\n", r.Attacks, r.PrivateOpen, r.Erased, r.Packets)
+	l := r.Ledger
+	fmt.Fprintf(w, "packets    %d received = %d inspected + %d bypassed + %d dropped by the kernel + %d shed + %d undecodable\n", l.Received, l.Inspected, l.Bypassed, l.KernelDrops, l.Shed, l.Undecodable)
+	for _, g := range r.Gaps {
+		fmt.Fprintf(w, "gap        %s\n", g)
+	}
+	if r.NotRerun > 0 {
+		fmt.Fprintf(w, "re-run     not possible for %d attacks: their packets were not kept, erased or fell to retention\n", r.NotRerun)
+	}
+	if r.Beyond > 0 {
+		fmt.Fprintf(w, "beyond     %d leaves lie past the checkpoint; nothing vouches for them\n", r.Beyond)
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintf(w, "WRONG      %s\n", p)
+	}
+	verdict := "verified, key " + r.Fingerprint
+	if r.SelfCertified {
+		verdict = "self-certified, key " + r.Fingerprint
+	}
+	if !r.OK() {
+		verdict = fmt.Sprintf("NOT VERIFIED: %d problems", r.ProblemCount)
+	}
+	fmt.Fprintln(w, verdict)
+}
+
+// checker walks a log once from its first byte.
+type checker struct {
+	dir      string
+	r        *Report
+	form     format
+	point    Checkpoint
+	tree     tree
+	counts   [counters]uint64
+	number   uint64
+	lastAt   int64
+	lastTime uint64
+	last     *TotalsLeaf
+	lastType byte
+	cells    map[int64]int // of attack leaves, kept only when the log holds corrections
+	erasures map[int64]bool
+	retained map[string]bool
+	withheld []int64 // leaves whose private part or packets were missing
+	hashes   [tileLevels]*bytesCheck
+	offsets  *bytesCheck
+	slots    []byte
+}
+
+// bytesCheck compares a derived file with what it must hold, as that is computed.
+type bytesCheck struct {
+	f    *os.File
+	name string
+	have []byte
+	bad  bool
+	n    int64
+}
+
+// CheckAll reads a folder anew and verifies everything: frames, tree, tiles, checkpoint, ordinals, totals, ledger,
+// private parts, packets. key is a verifier key from elsewhere; "" takes the folder's own, which proves only that
+// the log is whole in itself. An error means that it could not be read at all; what is wrong stands in the report.
+func CheckAll(dir, key string) (Report, error) {
+	r := Report{Counters: map[uint16]uint64{}}
+	c := &checker{dir: dir, r: &r, lastAt: -1, cells: map[int64]int{}, erasures: map[int64]bool{}, retained: map[string]bool{}}
+	var err error
+	if c.form, err = readFormat(dir); err != nil {
+		var damaged *CorruptError
+		if errors.As(err, &damaged) {
+			r.problem("%s", damaged.What)
+			return r, nil
+		}
+		return r, err
+	}
+	r.Origin, r.Kind = c.form.Origin, c.form.Kind
+	if key == "" {
+		key, r.SelfCertified = c.form.Key, true
+	}
+	r.Fingerprint = Fingerprint(key)
+	if !c.checkpoint(key) {
+		return r, nil
+	}
+	c.openDerived()
+	defer c.closeDerived()
+	end, err := scan(filepath.Join(dir, "entries"), c.leaf)
+	if err != nil {
+		return r, err
+	}
+	c.finish(end)
+	return r, nil
+}
+
+func (c *checker) checkpoint(key string) bool {
+	b, err := os.ReadFile(filepath.Join(c.dir, "checkpoint"))
+	if err != nil {
+		c.r.problem("no checkpoint can be read: nothing is signed")
+		return false
+	}
+	if c.point, err = OpenCheckpoint(b, key); err != nil {
+		c.r.problem("%v", err)
+		return false
+	}
+	if c.point.Origin != c.form.Origin {
+		c.r.problem("the checkpoint is of %s, the folder says %s", c.point.Origin, c.form.Origin)
+	}
+	c.r.Size, c.r.Root = c.point.Size, hex.EncodeToString(c.point.Root[:])
+	return true
+}
+
+func (c *checker) openDerived() {
+	open := func(name string) *bytesCheck {
+		f, err := os.Open(filepath.Join(c.dir, name))
+		if err != nil {
+			c.r.problem("%s cannot be read", name)
+		}
+		return &bytesCheck{f: f, name: name}
+	}
+	for i := range c.hashes {
+		c.hashes[i] = open(fmt.Sprintf("tile%d", i))
+	}
+	c.offsets = open("offsets")
+	var err error
+	if c.slots, err = os.ReadFile(filepath.Join(c.dir, "seeds")); err != nil {
+		c.r.problem("seeds cannot be read")
+	}
+}
+
+func (c *checker) closeDerived() {
+	for _, x := range append(c.hashes[:], c.offsets) {
+		if x.f != nil {
+			_ = x.f.Close()
+		}
+	}
+}
+
+// expect compares the next bytes of a derived file.
+func (x *bytesCheck) expect(want []byte, r *Report) {
+	if x.f == nil || x.bad {
+		return
+	}
+	for len(x.have) < len(want) {
+		buf := make([]byte, 1<<16)
+		n, err := x.f.Read(buf)
+		if x.have = append(x.have, buf[:n]...); err != nil {
+			break
+		}
+	}
+	if len(x.have) < len(want) || !bytes.Equal(x.have[:len(want)], want) {
+		x.bad = true
+		r.problem("%s differs from the entries at byte %d", x.name, x.n)
+		return
+	}
+	x.have, x.n = x.have[len(want):], x.n+int64(len(want))
+}
+
+func (c *checker) leaf(i int64, pos uint64, b []byte) error {
+	if i >= c.point.Size {
+		c.r.Beyond++
+		return nil
+	}
+	if i%bundle == 0 {
+		c.offsets.expect(be.AppendUint64(nil, pos), c.r)
+	}
+	c.tree.add(tlog.RecordHash(b), func(level int, h tlog.Hash) { c.hashes[level].expect(h[:], c.r) })
+	c.lastType = b[0]
+	switch b[0] {
+	case typeAttack:
+		c.attack(i, b)
+	case typeTotals:
+		c.totals(i, b)
+	case typeEvent:
+		c.event(i, b)
+	case typeCorrection:
+		c.correction(i, b)
+	}
+	return nil
+}
+
+func (c *checker) attack(i int64, b []byte) {
+	x, err := decodeAttack(b)
+	if err != nil {
+		c.r.problem("leaf %d is malformed", i)
+		return
+	}
+	id := 2 * x.Cell()
+	if c.counts[id]++; x.Ordinal != c.counts[id] {
+		c.r.problem("leaf %d: ordinal %d, the cell's attacks so far are %d", i, x.Ordinal, c.counts[id])
+	}
+	if c.last == nil || x.ClosedAt < c.lastTime {
+		c.r.problem("leaf %d: closed before the totals leaf that precedes it", i)
+	}
+	if len(c.cells) < 1<<20 {
+		c.cells[i] = x.Cell()
+	}
+	c.private(i, x.Private, x.Incident, true)
+}
+
+func (c *checker) totals(i int64, b []byte) {
+	t, err := decodeTotals(b)
+	if err != nil {
+		c.r.problem("leaf %d is malformed", i)
+		return
+	}
+	c.r.TotalsLeaves++
+	if t.Number != c.number || int64(t.Previous) != max(c.lastAt, 0) {
+		c.r.problem("leaf %d: totals leaf %d follows %d", i, t.Number, int64(c.number)-1)
+	}
+	if t.Counters != c.counts {
+		c.r.problem("leaf %d: its totals are not those of the leaves before it", i)
+	}
+	if t.Time < c.lastTime {
+		c.r.problem("leaf %d: its time lies before the totals leaf that precedes it", i)
+	}
+	if i-c.lastAt > totalsLeaves {
+		c.r.problem("leaf %d: %d leaves without a totals leaf", i, i-c.lastAt-1)
+	}
+	if !t.Ledger.Balanced() {
+		c.r.problem("leaf %d: the packet ledger does not balance", i)
+	}
+	if c.last != nil {
+		for k, v := range t.Ledger.fields() {
+			if v < c.last.Ledger.fields()[k] {
+				c.r.problem("leaf %d: the packet ledger goes back", i)
+				break
+			}
+		}
+	}
+	if Kind(t.Flags>>kindShift&3).String() != c.form.Kind {
+		c.r.problem("leaf %d: of a %s log in a %s log", i, Kind(t.Flags>>kindShift&3), c.form.Kind)
+	}
+	if t.Flags&flagUnclean != 0 {
+		c.gap("unclean start at %s: what was open and not yet sealed may be missing", stamp(t.Time))
+	}
+	c.last, c.lastAt, c.lastTime, c.number = t, i, t.Time, t.Number+1
+	c.r.Ledger = t.Ledger
+}
+
+func (c *checker) gap(f string, args ...any) {
+	if len(c.r.Gaps) < namedMax {
+		c.r.Gaps = append(c.r.Gaps, fmt.Sprintf(f, args...))
+	}
+}
+
+func stamp(us uint64) string {
+	return time.UnixMicro(int64(min(us, 1<<62))).UTC().Format("2006-01-02 15:04:05")
+}
+
+func (c *checker) event(i int64, b []byte) {
+	e, err := decodeEvent(b)
+	if err != nil {
+		c.r.problem("leaf %d is malformed", i)
+		return
+	}
+	if e.Attack > uint64(i) {
+		c.r.problem("leaf %d belongs to a later leaf", i)
+	}
+	switch e.Code {
+	case CodeGap:
+		if len(e.Data) == 16 {
+			c.gap("no leaf between %s and %s", stamp(be.Uint64(e.Data)), stamp(be.Uint64(e.Data[8:])))
+		}
+	case CodeErasure:
+		c.erasures[int64(e.Attack)-1] = true
+	case CodeRetention:
+		c.retained[string(e.Data)] = true
+	}
+	if e.Private != [32]byte{} {
+		c.private(i, e.Private, [32]byte{}, false)
+	}
+}
+
+func (c *checker) correction(i int64, b []byte) {
+	x, err := decodeCorrection(b)
+	cell, known := c.cells[int64(x.Attack)]
+	if err != nil || !known {
+		c.r.problem("leaf %d corrects what is no attack leaf", i)
+		return
+	}
+	c.counts[2*cell+1]++
+	if x.Cell < cells {
+		c.counts[2*x.Cell]++
+		c.cells[int64(x.Attack)] = int(x.Cell)
+	} else {
+		delete(c.cells, int64(x.Attack))
+	}
+}
+
+// private opens a leaf's private part and compares it with its commitments, and the packets with their hash.
+func (c *checker) private(i int64, want, incident [32]byte, isAttack bool) {
+	if int64(len(c.slots)) < (i+1)*slotBytes {
+		c.r.problem("leaf %d: its line in seeds is missing", i)
+		return
+	}
+	s := decodeSlot(c.slots[i*slotBytes:])
+	if s.erased() {
+		c.r.Erased++
+		c.withheld = append(c.withheld, i)
+		return
+	}
+	if s.private == 0 {
+		c.r.problem("leaf %d: its private part is missing", i)
+		return
+	}
+	sealed, err := readRecord(filepath.Join(c.dir, "private"), s.private-1, i)
+	if errors.Is(err, os.ErrNotExist) {
+		c.withheld = append(c.withheld, i)
+		return
+	}
+	var p Private
+	if err == nil {
+		p, err = openPrivate(sealed, s.seed[:])
+	}
+	if err != nil || p.commitment(s.seed[:]) != want {
+		c.r.problem("leaf %d: its private part is not what the leaf committed to", i)
+		return
+	}
+	c.r.PrivateOpen++
+	if isAttack {
+		if incidentCommitment(p[fieldIncident]) != incident {
+			c.r.problem("leaf %d: its incident is not what the leaf committed to", i)
+		}
+		c.packets(i, s, string(p[fieldPackets]))
+	}
+}
+
+func (c *checker) packets(i int64, s slot, hash string) {
+	if hash == "" {
+		if s.packets != 0 {
+			c.r.problem("leaf %d: packets without a hash", i)
+		}
+		c.notRerun(i)
+		return
+	}
+	b, err := readRecord(filepath.Join(c.dir, "packets"), s.packets-1, i)
+	if errors.Is(err, os.ErrNotExist) {
+		c.withheld = append(c.withheld, i)
+		return
+	}
+	if sum := sha256.Sum256(b); err != nil || hex.EncodeToString(sum[:]) != hash {
+		c.r.problem("leaf %d: its packets are not those whose hash was sealed", i)
+		return
+	}
+	c.r.Packets++
+}
+
+func (c *checker) notRerun(i int64) {
+	if c.r.NotRerun++; len(c.r.NotRerunnable) < namedMax {
+		c.r.NotRerunnable = append(c.r.NotRerunnable, fmt.Sprintf("leaf %d", i))
+	}
+}
+
+func (c *checker) finish(end scanned) {
+	if end.size < c.point.Size {
+		c.r.problem("leaf %d cannot be read; the checkpoint signed %d leaves", end.size, c.point.Size)
+	} else if c.tree.root() != c.point.Root {
+		c.r.problem("the entries are not those that the checkpoint signed")
+	}
+	if end.bad && end.size >= c.point.Size {
+		c.gap("broken bytes past the checkpoint: nothing there was acknowledged")
+	}
+	if int64(len(c.slots)) < c.point.Size*slotBytes {
+		c.r.problem("seeds is too short")
+	}
+	if c.point.Size > 0 && c.lastType != typeTotals {
+		c.r.problem("the checkpoint's last leaf is no totals leaf")
+	}
+	for _, i := range c.withheld {
+		c.notRerun(i)
+		if !c.allowed(i) {
+			c.r.problem("leaf %d: its private part or packets are gone and no event of the log says so", i)
+		}
+	}
+	for id, v := range c.counts {
+		if v == 0 {
+			continue
+		}
+		c.r.Counters[uint16(id)] = v
+		class := id / (2 * cells / classes)
+		if id%2 == 0 {
+			c.r.Attacks += v
+			c.r.ByClass[class] += v
+		} else {
+			c.r.Attacks -= v
+			c.r.ByClass[class] -= v
+		}
+	}
+}
+
+// allowed says whether an erasure or a retention event names what is missing.
+func (c *checker) allowed(i int64) bool {
+	if c.erasures[i] {
+		return true
+	}
+	s := decodeSlot(c.slots[i*slotBytes:])
+	if s.erased() {
+		return false
+	}
+	gone := func(name string, pos uint64) bool {
+		if pos == 0 {
+			return true
+		}
+		_, err := os.Stat(segmentName(filepath.Join(c.dir, name), int((pos-1)>>positionShift)))
+		return err == nil || c.retained[fmt.Sprintf("%s/%06d", name, int((pos-1)>>positionShift))]
+	}
+	return gone("private", s.private) && gone("packets", s.packets)
+}

@@ -1,0 +1,255 @@
+// Package durable is the only code of the house that syncs files.
+//
+// In: bytes that must survive a crash. Out: append files, atomic replacement, overwriting in place, a lock.
+// Called by evidence and by shield for its own state. An error of a sync means that nothing is known of the
+// file any more: the caller stops, and this package refuses every later change (no retry on the same file).
+// It never reads what it wrote and knows no format.
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+)
+
+// ErrInjected is the fault of a Faulty disk, and of every change after it.
+var ErrInjected = errors.New("injected fault")
+
+// ErrLocked says that another process holds the lock.
+var ErrLocked = errors.New("locked by another process")
+
+// Disk changes files durably. After the first failed change every further one fails with the same error.
+type Disk struct {
+	mu     sync.Mutex
+	err    error // the first failure; sticky
+	faulty bool
+	n      int // changes until the fault
+	landed bool
+	ops    int
+	open   map[*Append]bool
+}
+
+// OS is the machine's own disk.
+func OS() *Disk { return &Disk{open: map[*Append]bool{}} }
+
+// Faulty is a disk whose n-th change (from 1) fails as a power cut does, for tests. landed: the change
+// reached the disk before the cut; otherwise it is lost, with everything written and not yet synced.
+func Faulty(n int, landed bool) *Disk {
+	return &Disk{open: map[*Append]bool{}, faulty: true, n: n, landed: landed}
+}
+
+// Ops is how many changes were made or tried.
+func (d *Disk) Ops() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ops
+}
+
+// do runs one change, or the fault.
+func (d *Disk) do(what string, change func() error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		return d.err
+	}
+	d.ops++
+	cut := d.faulty && d.ops == d.n
+	if !cut || d.landed {
+		if err := change(); err != nil {
+			d.err = fmt.Errorf("%s: %w", what, err)
+			return d.err
+		}
+	}
+	if cut {
+		d.err = fmt.Errorf("%s: %w", what, ErrInjected)
+		for a := range d.open {
+			if !d.landed {
+				_ = a.f.Truncate(a.synced)
+			}
+		}
+	}
+	return d.err
+}
+
+// MkdirAll makes a folder and syncs the one above.
+func (d *Disk) MkdirAll(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	return d.do("making "+dir, func() error {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		return syncFolder(filepath.Dir(dir))
+	})
+}
+
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// Append is a file that only grows. One owner.
+type Append struct {
+	d      *Disk
+	f      *os.File
+	path   string
+	size   int64
+	synced int64
+}
+
+// OpenAppend opens or makes a file for appending; a new one's folder is synced.
+func (d *Disk) OpenAppend(path string) (*Append, error) {
+	a := &Append{d: d, path: path}
+	err := d.do("opening "+path, func() error {
+		_, missing := os.Stat(path)
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+		if err != nil {
+			return err
+		}
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		a.f, a.size, a.synced = f, info.Size(), info.Size()
+		if missing != nil {
+			return syncFolder(filepath.Dir(path))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	d.open[a] = true
+	d.mu.Unlock()
+	return a, nil
+}
+
+// Size is the file's length, bytes.
+func (a *Append) Size() int64 { return a.size }
+
+// Write appends p; it is safe only after Sync.
+func (a *Append) Write(p []byte) (int, error) {
+	err := a.d.do("writing "+a.path, func() error {
+		_, err := a.f.Write(p)
+		a.size += int64(len(p))
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Sync makes everything written so far safe; nothing is done if it already is.
+func (a *Append) Sync() error {
+	if a.synced == a.size {
+		return nil
+	}
+	return a.d.do("syncing "+a.path, func() error {
+		if err := syscall.Fdatasync(int(a.f.Fd())); err != nil {
+			return err
+		}
+		a.synced = a.size
+		return nil
+	})
+}
+
+// Truncate cuts the file to size and syncs it.
+func (a *Append) Truncate(size int64) error {
+	if a.size == size {
+		return nil
+	}
+	return a.d.do("cutting "+a.path, func() error {
+		if err := a.f.Truncate(size); err != nil {
+			return err
+		}
+		a.size, a.synced = size, size
+		return a.f.Sync()
+	})
+}
+
+// Close closes the file without syncing it.
+func (a *Append) Close() error {
+	a.d.mu.Lock()
+	delete(a.d.open, a)
+	a.d.mu.Unlock()
+	return a.f.Close()
+}
+
+// Replace puts p in path's place at once or not at all: temporary file, sync, rename, sync of the folder.
+func (d *Disk) Replace(path string, p []byte) error {
+	tmp := path + ".tmp"
+	err := d.do("writing "+tmp, func() error {
+		f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if _, err := f.Write(p); err != nil {
+			return err
+		}
+		return f.Sync()
+	})
+	if err != nil {
+		return err
+	}
+	return d.do("replacing "+path, func() error {
+		if err := os.Rename(tmp, path); err != nil {
+			return err
+		}
+		return syncFolder(filepath.Dir(path))
+	})
+}
+
+// Overwrite writes p at an offset of an existing file, in place, and syncs it.
+func (d *Disk) Overwrite(path string, offset int64, p []byte) error {
+	return d.do("overwriting "+path, func() error {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if _, err := f.WriteAt(p, offset); err != nil {
+			return err
+		}
+		return f.Sync()
+	})
+}
+
+// Remove deletes a file and syncs its folder.
+func (d *Disk) Remove(path string) error {
+	return d.do("removing "+path, func() error {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return syncFolder(filepath.Dir(path))
+	})
+}
+
+// Lock is an exclusive lock that ends with the process.
+type Lock struct{ f *os.File }
+
+// Lock takes the lock file at path, or returns ErrLocked.
+func (d *Disk) Lock(path string) (*Lock, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening lock %s: %w", path, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("%s: %w", path, ErrLocked)
+	}
+	return &Lock{f}, nil
+}
+
+// Close gives the lock back.
+func (l *Lock) Close() error { return l.f.Close() }

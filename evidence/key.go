@@ -1,0 +1,154 @@
+package evidence
+
+import (
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/dejpha/dejpha/evidence/durable"
+)
+
+const (
+	keyHead    = "dejpha-signing-key-1 "
+	algEd25519 = 1 // C2SP signed note: type of an Ed25519 key
+)
+
+// Key is a log's Ed25519 signing key. It lies outside the evidence folder and is never served.
+type Key struct{ seed [32]byte }
+
+// LoadKey reads the key at path, or makes one (mode 0600) from random bytes of r.
+func LoadKey(d *durable.Disk, path string, r io.Reader) (Key, error) {
+	var k Key
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		if _, err := io.ReadFull(r, k.seed[:]); err != nil {
+			return k, fmt.Errorf("making signing key: %w", err)
+		}
+		if err := d.MkdirAll(filepath.Dir(path)); err != nil {
+			return k, err
+		}
+		return k, d.Replace(path, []byte(keyHead+base64.StdEncoding.EncodeToString(k.seed[:])+"\n"))
+	}
+	if err != nil {
+		return k, fmt.Errorf("reading signing key: %w", err)
+	}
+	seed, err := base64.StdEncoding.DecodeString(strings.TrimSpace(strings.TrimPrefix(string(b), keyHead)))
+	if err != nil || len(seed) != len(k.seed) || !strings.HasPrefix(string(b), keyHead) {
+		return k, fmt.Errorf("reading signing key: %s is not a signing key", path)
+	}
+	copy(k.seed[:], seed)
+	return k, nil
+}
+
+func (k Key) public() []byte {
+	pub, _ := ed25519.NewKeyFromSeed(k.seed[:]).Public().(ed25519.PublicKey)
+	return append([]byte{algEd25519}, pub...)
+}
+
+func keyHash(name string, pub []byte) uint32 {
+	h := sha256.Sum256(append([]byte(name+"\n"), pub...))
+	return be.Uint32(h[:])
+}
+
+// Verifier is the public key of the log named origin, in the form of C2SP signed notes.
+func (k Key) Verifier(origin string) string {
+	pub := k.public()
+	return fmt.Sprintf("%s+%08x+%s", origin, keyHash(origin, pub), base64.StdEncoding.EncodeToString(pub))
+}
+
+func (k Key) signer(origin string) (note.Signer, error) {
+	private := append([]byte{algEd25519}, k.seed[:]...)
+	return note.NewSigner(fmt.Sprintf("PRIVATE+KEY+%s+%08x+%s", origin, keyHash(origin, k.public()), base64.StdEncoding.EncodeToString(private)))
+}
+
+// Fingerprint names a verifier key in sixteen hexadecimal digits.
+func Fingerprint(verifier string) string {
+	_, pub, _ := cutLast(verifier, "+")
+	raw, _ := base64.StdEncoding.DecodeString(pub)
+	h := sha256.Sum256(raw)
+	return hex.EncodeToString(h[:8])
+}
+
+func cutLast(s, sep string) (string, string, bool) {
+	// base64 may hold "+": the key's text begins after the second one
+	first := strings.Index(s, sep)
+	if first < 0 {
+		return s, "", false
+	}
+	second := strings.Index(s[first+1:], sep)
+	if second < 0 {
+		return s, "", false
+	}
+	return s[:first], s[first+second+2:], true
+}
+
+// incidentSalt hides an incident's number from those who cannot be shown it.
+func (k Key) incidentSalt(id uint64) []byte {
+	m := hmac.New(sha256.New, k.seed[:])
+	m.Write([]byte("incident"))
+	m.Write(be.AppendUint64(nil, id))
+	return m.Sum(nil)[:saltBytes]
+}
+
+func incidentCommitment(opening []byte) [32]byte {
+	return sha256.Sum256(append([]byte{0x22}, opening...))
+}
+
+// Checkpoint is the signed head of a log.
+type Checkpoint struct {
+	Origin string
+	Size   int64
+	Root   tlog.Hash
+}
+
+func (c Checkpoint) text() string {
+	return fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:]))
+}
+
+func parseCheckpoint(text string) (c Checkpoint, err error) {
+	lines := strings.SplitN(text, "\n", 4)
+	if len(lines) != 4 || lines[3] != "" {
+		return c, errors.New("malformed checkpoint")
+	}
+	c.Origin = lines[0]
+	if _, err := fmt.Sscanf(lines[1], "%d", &c.Size); err != nil || c.Size < 0 {
+		return c, errors.New("malformed checkpoint: size")
+	}
+	root, err := base64.StdEncoding.DecodeString(lines[2])
+	if err != nil || len(root) != len(c.Root) {
+		return c, errors.New("malformed checkpoint: root")
+	}
+	copy(c.Root[:], root)
+	if c.text() != text {
+		return c, errors.New("malformed checkpoint: not in shortest form")
+	}
+	return c, nil
+}
+
+// OpenCheckpoint checks a checkpoint's signature by the verifier key.
+func OpenCheckpoint(msg []byte, verifier string) (Checkpoint, error) {
+	v, err := note.NewVerifier(verifier)
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("verifier key: %w", err)
+	}
+	n, err := note.Open(msg, note.VerifierList(v))
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
+	}
+	c, err := parseCheckpoint(n.Text)
+	if err == nil && c.Origin != v.Name() {
+		return c, errors.New("checkpoint: of another origin than its key")
+	}
+	return c, err
+}

@@ -1,0 +1,513 @@
+// Package evidence seals counted attacks in an append-only log that a stranger can check from files alone.
+//
+// In: closed attacks with their packets, events, the packet ledger and the log's clock. Out: acknowledged
+// attacks with their leaf, and on disk entries, tiles and signed checkpoints (docs/evidence.md). Called by
+// shield (writing), by cmd and console (CheckAll, reading). It never decides what an attack is, never reads a
+// clock, and after an error of the disk it seals nothing more: better no record than a false one.
+package evidence
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/evidence/durable"
+)
+
+// Kind of a log, fixed at its creation.
+type Kind uint8
+
+// Kinds.
+const (
+	Live Kind = iota
+	Recording
+	Demo
+)
+
+// String is the kind's name, a part of the origin.
+func (k Kind) String() string { return [...]string{"live", "recording", "demo", "unknown"}[min(k, 3)] }
+
+// Options of a log.
+type Options struct {
+	Kind   Kind
+	Origin string // "" : dejpha/<kind>/<fingerprint of the key>; an existing log must bear the same
+	Key    Key
+	Rand   io.Reader     // seeds of private parts; crypto/rand's in earnest
+	Disk   *durable.Disk // nil: the machine's own
+	Sensor uint32
+	Time   int64 // ns; when the log starts or resumes; 0: the first time it is told
+}
+
+const (
+	formatVersion = 1
+	batchLeaves   = 1024
+	batchLive     = int64(100e6) // ns that a closed attack waits at most, live
+	totalsLeaves  = 4096
+	minute        = uint64(60e6) // microseconds
+	slotBytes     = 32           // seed, position of the private part + 1, of the packets + 1
+	bundle        = 256
+)
+
+// OtherLogError says that a folder holds the log of another run, kind or origin.
+type OtherLogError struct{ Dir, Holds, Wanted string }
+
+// Error names the folder and what it holds.
+func (e *OtherLogError) Error() string {
+	return fmt.Sprintf("%s holds the log %s; a %s needs a folder of its own", e.Dir, e.Holds, e.Wanted)
+}
+
+// CorruptError says that what was acknowledged can no longer be read as it was written.
+type CorruptError struct{ What string }
+
+// Error says what is damaged.
+func (e *CorruptError) Error() string { return "evidence is damaged: " + e.What }
+
+// format is the file of that name.
+type format struct {
+	Format int    `json:"format"`
+	Origin string `json:"origin"`
+	Kind   string `json:"kind"`
+	Key    string `json:"key"`
+	Table  string `json:"table"`
+}
+
+// Log is one log, open for writing. One owner; no locks.
+type Log struct {
+	dir     string
+	opt     Options
+	form    format
+	disk    *durable.Disk
+	lock    *durable.Lock
+	signer  note.Signer
+	entries *store
+	private *store
+	packets *store
+	slots   *durable.Append
+	offsets *durable.Append
+	tiles   [tileLevels]*durable.Append
+
+	slotBuf, offsetBuf []byte
+	tileBuf            [tileLevels][]byte
+	scratch            []byte
+
+	tree        tree
+	counters    [counters]uint64
+	number      uint64 // of the next totals leaf
+	lastTotals  int64  // index of the last totals leaf
+	sinceTotals int
+	totalsTime  uint64
+	time        uint64 // the log's clock, microseconds
+	ledger      Ledger
+	base        Ledger // of earlier runs of this log
+	ruleset     [32]byte
+	table       [32]byte // accounts table and rules in force
+	start       uint16   // flags of the start leaf still to be written
+	begun       bool
+	pending     []attack.Record
+	waiting     int64 // ns at which the oldest pending one was sealed
+	dirty       bool
+	cutBytes    int64
+	err         error
+}
+
+// Size is how many leaves the log has, acknowledged or not.
+func (l *Log) Size() int64 { return l.tree.size }
+
+// Origin is the log's name.
+func (l *Log) Origin() string { return l.form.Origin }
+
+// Verifier is the log's public key, for `verify --key`.
+func (l *Log) Verifier() string { return l.form.Key }
+
+// Cut is how many unacknowledged bytes a crash had left broken; they are kept in a side file.
+func (l *Log) Cut() int64 { return l.cutBytes }
+
+// SetRules names the rules and configuration in force from now on and stores them once, by hash.
+func (l *Log) SetRules(text []byte, now int64) error {
+	hash := sha256.Sum256(text)
+	path := filepath.Join(l.dir, "rules", hex.EncodeToString(hash[:]))
+	if _, err := os.Stat(path); err != nil {
+		if err := l.keep(l.disk.Replace(path, text)); err != nil {
+			return err
+		}
+	}
+	if l.ruleset == hash {
+		return nil
+	}
+	l.ruleset = hash
+	l.table = l.tableID()
+	return l.Event(CodeRulesChanged, now, -1, hash[:], nil)
+}
+
+// tableID binds the accounts' table and the rules in force.
+func (l *Log) tableID() [32]byte {
+	var b strings.Builder
+	attack.PrintTable(&b)
+	b.Write(l.ruleset[:])
+	return sha256.Sum256([]byte(b.String()))
+}
+
+// keep makes the first error the log's last word.
+func (l *Log) keep(err error) error {
+	if err != nil && l.err == nil {
+		l.err = fmt.Errorf("sealing evidence: %w", err)
+	}
+	return l.err
+}
+
+// Seal appends a closed attack; packets is a capture file of its packets, or nil. Authorised traffic is never
+// counted: it becomes an event. The attack is acknowledged by a later Flush.
+func (l *Log) Seal(r *attack.Record, packets []byte) error {
+	if l.err != nil {
+		return l.err
+	}
+	if r.Authorised {
+		return l.keep(errors.New("authorised traffic is never counted"))
+	}
+	if err := l.clock(micro(r.ClosedAt)); err != nil {
+		return err
+	}
+	var at uint64
+	if len(packets) > 0 {
+		hash := sha256.Sum256(packets)
+		r.Evidence.Packets = hex.EncodeToString(hash[:])
+		pos, err := l.packets.record(l.tree.size, packets)
+		if l.keep(err) != nil {
+			return l.err
+		}
+		at = pos + 1
+	}
+	leaf, err := l.leaf(r)
+	if l.keep(err) != nil {
+		return l.err
+	}
+	p, err := split(r, l.opt.Key)
+	if l.keep(err) != nil {
+		return l.err
+	}
+	leaf.Incident = incidentCommitment(p[fieldIncident])
+	if leaf.Private, err = l.hide(&p, at); l.keep(err) != nil {
+		return l.err
+	}
+	r.Evidence.Leaf = l.tree.size
+	l.counters[2*leaf.Cell()] = leaf.Ordinal
+	l.scratch = leaf.append(l.scratch[:0])
+	if len(l.pending) == 0 {
+		l.waiting = r.ClosedAt
+	}
+	l.pending = append(l.pending, *r)
+	return l.append(l.scratch)
+}
+
+// hide stores a private part and the leaf's slot, and returns its commitment.
+func (l *Log) hide(p *Private, packetsAt uint64) ([32]byte, error) {
+	var seed [seedBytes]byte
+	if _, err := io.ReadFull(l.opt.Rand, seed[:]); err != nil {
+		return [32]byte{}, fmt.Errorf("random bytes for a private part: %w", err)
+	}
+	pos, err := l.private.record(l.tree.size, p.seal(seed[:]))
+	if err != nil {
+		return [32]byte{}, err
+	}
+	l.slotsUpTo(l.tree.size)
+	l.slotBuf = append(l.slotBuf, seed[:]...)
+	l.slotBuf = be.AppendUint64(l.slotBuf, pos+1)
+	l.slotBuf = be.AppendUint64(l.slotBuf, packetsAt)
+	return p.commitment(seed[:]), nil
+}
+
+// slotsUpTo fills the slots of leaves without a private part.
+func (l *Log) slotsUpTo(leaf int64) {
+	for l.slots.Size()+int64(len(l.slotBuf)) < leaf*slotBytes {
+		l.slotBuf = append(l.slotBuf, make([]byte, slotBytes)...)
+	}
+}
+
+var outcomes = map[string]uint8{attack.Foiled: 0, attack.Contained: 1, attack.Observed: 2}
+var results = map[string]uint8{attack.Succeeded: 0, attack.Failed: 1, attack.Unknown: 2}
+var risks = map[string]uint16{attack.Real: 0, attack.Decoy: 1, attack.NoRisk: 2}
+
+// leaf is the public part of a record.
+func (l *Log) leaf(r *attack.Record) (AttackLeaf, error) {
+	class := attack.ClassIndex(r.Class)
+	outcome, ok1 := outcomes[r.Outcome]
+	result, ok2 := results[r.Result]
+	risk, ok3 := risks[r.Risk]
+	if class < 0 || !ok1 || !ok2 || !ok3 {
+		return AttackLeaf{}, fmt.Errorf("attack %d: unknown class, outcome, result or risk", r.ID)
+	}
+	x := AttackLeaf{
+		Flags: risk, Class: uint16(class), OutcomeResult: outcome*3 + result, Severity: r.Severity,
+		ClosedAt: micro(r.ClosedAt), FirstSeen: micro(r.FirstSeen), LastSeen: micro(r.LastSeen),
+		Packets: r.Packets, PacketsStopped: r.PacketsStopped, Bytes: r.Bytes, BytesStopped: r.BytesStopped,
+		Observations: uint32(min(r.Observations, 1<<32-1)), Sensor: l.opt.Sensor, Proto: r.Target.Proto,
+		Stage: attack.Table()[class].Stage, Ruleset: l.ruleset,
+	}
+	for _, f := range []struct {
+		is   bool
+		flag uint16
+	}{{r.Side == attack.Inside, flagSide}, {r.Overflow, flagOverflow}, {r.EndOfInput, flagEnd}} {
+		if f.is {
+			x.Flags |= f.flag
+		}
+	}
+	if len(r.Techniques) > 0 {
+		x.Technique = techniqueNumber(r.Techniques[0])
+	}
+	if len(r.Alerts) > 0 {
+		x.Rule = r.Alerts[0].SID
+	}
+	if len(r.Target.Ports) == 1 {
+		x.Port = r.Target.Ports[0]
+	}
+	if len(r.Target.IPs) > 0 {
+		if ip, err := netip.ParseAddr(r.Target.IPs[0]); err == nil {
+			x.Family = 4 + 2*uint8(ip.BitLen()/128)
+		}
+	}
+	x.Ordinal = l.counters[2*x.Cell()] + 1
+	return x, nil
+}
+
+// techniqueNumber writes T1110.001 as 1110001.
+func techniqueNumber(id string) uint32 {
+	main, sub, _ := strings.Cut(strings.TrimPrefix(id, "T"), ".")
+	n, _ := strconv.ParseUint(main, 10, 16)
+	m, _ := strconv.ParseUint(sub, 10, 8)
+	return uint32(n*1000 + m)
+}
+
+func micro(ns int64) uint64 { return uint64(max(ns, 0) / 1000) }
+
+// Event appends what is not counted and must not be missing. attackLeaf is the leaf it belongs to, or -1;
+// data is public (at most 60,000 bytes are kept), hidden is private and may be nil.
+func (l *Log) Event(code Code, now int64, attackLeaf int64, data, hidden []byte) error {
+	if l.err != nil {
+		return l.err
+	}
+	if err := l.clock(micro(now)); err != nil {
+		return err
+	}
+	return l.event(code, attackLeaf, data, hidden)
+}
+
+func (l *Log) event(code Code, attackLeaf int64, data, hidden []byte) error {
+	e := EventLeaf{Code: code, Time: l.time, Attack: uint64(attackLeaf + 1), Data: data[:min(len(data), 60000)]}
+	if hidden != nil {
+		p := Private{hidden}
+		var err error
+		if e.Private, err = l.hide(&p, 0); l.keep(err) != nil {
+			return l.err
+		}
+	}
+	return l.append(e.append(nil))
+}
+
+// Totals hands on the ledger of this run and the clock, ns; a totals leaf is written when a minute is over.
+func (l *Log) Totals(ledger Ledger, now int64) error {
+	if l.err != nil {
+		return l.err
+	}
+	l.ledger = l.base.plus(ledger)
+	return l.clock(micro(now))
+}
+
+func (l Ledger) plus(o Ledger) Ledger {
+	return Ledger{l.Received + o.Received, l.Inspected + o.Inspected, l.Bypassed + o.Bypassed, l.KernelDrops + o.KernelDrops, l.Shed + o.Shed, l.Undecodable + o.Undecodable}
+}
+
+// clock moves the log's clock on, writes the start leaf and, when a minute is over, a totals leaf at its end.
+// A silence of many minutes is a gap event and one totals leaf.
+func (l *Log) clock(now uint64) error {
+	if !l.begun {
+		l.begun = true
+		if l.time == 0 || l.number == 0 {
+			l.time = now
+		}
+		if err := l.totals(l.start, l.time); err != nil {
+			return err
+		}
+	}
+	if now <= l.time {
+		return nil
+	}
+	if full := now - now%minute; full > l.totalsTime {
+		from := l.totalsTime
+		l.time = max(l.time, full)
+		if full-from >= 2*minute {
+			if err := l.event(CodeGap, -1, be.AppendUint64(be.AppendUint64(nil, from), full), nil); err != nil {
+				return err
+			}
+		}
+		if err := l.totals(0, full); err != nil {
+			return err
+		}
+	}
+	l.time = now
+	return nil
+}
+
+// totals appends a totals leaf.
+func (l *Log) totals(flags uint16, now uint64) error {
+	t := TotalsLeaf{Flags: flags | uint16(l.opt.Kind)<<kindShift, Number: l.number, Previous: uint64(l.lastTotals),
+		Time: now, Ledger: l.ledger, TableID: l.table, Counters: l.counters}
+	l.number++
+	l.lastTotals, l.totalsTime, l.sinceTotals = l.tree.size, now, -1
+	return l.append(t.append(nil))
+}
+
+// append adds one entry to the log's buffers and tree.
+func (l *Log) append(b []byte) error {
+	if len(b) > entryMax {
+		return l.keep(fmt.Errorf("leaf of %d bytes", len(b)))
+	}
+	pos, err := l.entries.entry(b)
+	if l.keep(err) != nil {
+		return l.err
+	}
+	l.link(b, pos)
+	l.dirty = true
+	if l.sinceTotals++; l.sinceTotals >= totalsLeaves-1 {
+		return l.totals(0, l.time)
+	}
+	return nil
+}
+
+// link adds a leaf to the tree, the tiles and the offsets.
+func (l *Log) link(b []byte, pos uint64) {
+	if l.tree.size%bundle == 0 {
+		l.offsetBuf = be.AppendUint64(l.offsetBuf, pos)
+	}
+	l.tree.add(tlog.RecordHash(b), func(level int, h tlog.Hash) { l.tileBuf[level] = append(l.tileBuf[level], h[:]...) })
+}
+
+// Due says whether the pending attacks should be flushed at now, ns. On recordings only their number counts,
+// so that batches are the same in every run.
+func (l *Log) Due(now int64) bool {
+	return len(l.pending) >= batchLeaves || l.opt.Kind == Live && len(l.pending) > 0 && now-l.waiting >= batchLive
+}
+
+// Flush makes everything durable under a signed checkpoint and returns the attacks that are acknowledged by
+// it, with their leaves, in the log's order. The slice is valid until the next Seal.
+func (l *Log) Flush() ([]attack.Record, error) {
+	if l.err != nil || !l.dirty {
+		return nil, l.err
+	}
+	return l.flush(0)
+}
+
+func (l *Log) flush(flags uint16) ([]attack.Record, error) {
+	if err := l.totals(flags, l.time); err != nil {
+		return nil, err
+	}
+	if err := l.keep(l.write()); err != nil {
+		return nil, err
+	}
+	c := Checkpoint{l.form.Origin, l.tree.size, l.tree.root()}
+	msg, err := note.Sign(&note.Note{Text: c.text()}, l.signer)
+	if err == nil {
+		err = l.disk.Replace(filepath.Join(l.dir, "checkpoint"), msg)
+	}
+	if l.keep(err) != nil {
+		return nil, l.err
+	}
+	done := l.pending
+	l.pending, l.dirty = l.pending[:0], false
+	return done, nil
+}
+
+// write syncs packets and private parts, then entries, then tiles: what a signature covers is safe before it.
+func (l *Log) write() error {
+	l.slotsUpTo(l.tree.size)
+	if err := errors.Join(l.packets.sync(), l.private.sync(), writeSync(l.slots, &l.slotBuf)); err != nil {
+		return err
+	}
+	if err := l.entries.sync(); err != nil {
+		return err
+	}
+	for i := range l.tiles {
+		if err := writeSync(l.tiles[i], &l.tileBuf[i]); err != nil {
+			return err
+		}
+	}
+	return writeSync(l.offsets, &l.offsetBuf)
+}
+
+func writeSync(f *durable.Append, buf *[]byte) error {
+	if len(*buf) > 0 {
+		if _, err := f.Write(*buf); err != nil {
+			return err
+		}
+		*buf = (*buf)[:0]
+	}
+	return f.Sync()
+}
+
+// Snapshot keeps the open accounts beside the log, with the log's size.
+func (l *Log) Snapshot(accounts []byte) error {
+	if l.err != nil {
+		return l.err
+	}
+	b, err := json.Marshal(savedAccounts{l.tree.size, accounts})
+	if err != nil {
+		return fmt.Errorf("writing open accounts: %w", err)
+	}
+	return l.keep(l.disk.Replace(filepath.Join(l.dir, "accounts"), b))
+}
+
+type savedAccounts struct {
+	Size     int64  `json:"size"`
+	Accounts []byte `json:"accounts"`
+}
+
+// Resume returns the open accounts of the last snapshot, nil if there is none, and the attacks sealed since,
+// which the accounts must not count again (attack.Accounts.Sealed).
+func (l *Log) Resume() ([]byte, []attack.Record, error) {
+	b, err := os.ReadFile(filepath.Join(l.dir, "accounts"))
+	if errors.Is(err, os.ErrNotExist) {
+		r, err := l.Records(0)
+		return nil, r, err
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading open accounts: %w", err)
+	}
+	var s savedAccounts
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, nil, fmt.Errorf("reading open accounts: %w", err)
+	}
+	r, err := l.Records(s.Size)
+	return s.Accounts, r, err
+}
+
+// Records returns the sealed attacks from a leaf on, from their private parts; erased ones are left out.
+// Eve's lines that a crash kept from being written are written from it again.
+func (l *Log) Records(from int64) ([]attack.Record, error) { return Records(l.dir, from) }
+
+// Close writes a totals leaf that says stop, flushes and gives the folder back.
+func (l *Log) Close() ([]attack.Record, error) {
+	var done []attack.Record
+	if l.err == nil {
+		if !l.begun {
+			_ = l.clock(l.time)
+		}
+		done, _ = l.flush(flagStop)
+	}
+	files := []*durable.Append{l.entries.file, l.private.file, l.packets.file, l.slots, l.offsets}
+	for _, f := range append(files, l.tiles[:]...) {
+		_ = f.Close()
+	}
+	_ = l.lock.Close()
+	return done, l.err
+}

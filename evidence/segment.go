@@ -1,0 +1,227 @@
+package evidence
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/dejpha/dejpha/evidence/durable"
+)
+
+// segmentBytes is where a store begins a new file.
+const segmentBytes = 64 << 20
+
+// Positions are segment<<40 | offset.
+const positionShift = 40
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// store is frames in numbered files that only grow. Frames: in entries u32 crc32c | u16 length | bytes,
+// elsewhere u32 crc32c | u32 length | u64 leaf | bytes; the crc covers all after it.
+type store struct {
+	disk   *durable.Disk
+	dir    string
+	number int
+	file   *durable.Append
+	buf    []byte
+}
+
+func segmentName(dir string, n int) string { return filepath.Join(dir, fmt.Sprintf("%06d", n)) }
+
+// segments lists the numbers of a store's files, rising.
+func segments(dir string) ([]int, error) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", dir, err)
+	}
+	var out []int
+	for _, e := range list {
+		var n int
+		if _, err := fmt.Sscanf(e.Name(), "%06d", &n); err == nil && segmentName("", n) == e.Name() {
+			out = append(out, n)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+func openStore(d *durable.Disk, dir string) (*store, error) {
+	if err := d.MkdirAll(dir); err != nil {
+		return nil, err
+	}
+	list, err := segments(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &store{disk: d, dir: dir}
+	if len(list) > 0 {
+		s.number = list[len(list)-1]
+	}
+	s.file, err = d.OpenAppend(segmentName(dir, s.number))
+	return s, err
+}
+
+// next is the position of the next frame.
+func (s *store) next() uint64 {
+	return uint64(s.number)<<positionShift | uint64(s.file.Size()+int64(len(s.buf)))
+}
+
+// frame appends to the buffer; room says how long the whole frame is.
+func (s *store) frame(head, body []byte) (pos uint64, err error) {
+	if s.file.Size()+int64(len(s.buf)) >= segmentBytes {
+		if err := s.roll(); err != nil {
+			return 0, err
+		}
+	}
+	pos = s.next()
+	crc := crc32.Update(crc32.Checksum(head, castagnoli), castagnoli, body)
+	s.buf = be.AppendUint32(s.buf, crc)
+	s.buf = append(s.buf, head...)
+	s.buf = append(s.buf, body...)
+	return pos, nil
+}
+
+func (s *store) entry(b []byte) (uint64, error) {
+	var head [2]byte
+	be.PutUint16(head[:], uint16(len(b)))
+	return s.frame(head[:], b)
+}
+
+func (s *store) record(leaf int64, b []byte) (uint64, error) {
+	head := be.AppendUint64(be.AppendUint32(make([]byte, 0, 12), uint32(len(b))), uint64(leaf))
+	return s.frame(head, b)
+}
+
+func (s *store) roll() error {
+	if err := s.sync(); err != nil {
+		return err
+	}
+	if err := s.file.Close(); err != nil {
+		return fmt.Errorf("closing %s: %w", s.dir, err)
+	}
+	s.number++
+	var err error
+	s.file, err = s.disk.OpenAppend(segmentName(s.dir, s.number))
+	return err
+}
+
+func (s *store) sync() error {
+	if len(s.buf) > 0 {
+		if _, err := s.file.Write(s.buf); err != nil {
+			return err
+		}
+		s.buf = s.buf[:0]
+	}
+	return s.file.Sync()
+}
+
+// cut ends the store at a position; later files are removed.
+func (s *store) cut(pos uint64) error {
+	number := int(pos >> positionShift)
+	for n := s.number; n > number; n-- {
+		_ = s.file.Close()
+		if err := s.disk.Remove(segmentName(s.dir, n)); err != nil {
+			return err
+		}
+		s.number = n - 1
+		var err error
+		if s.file, err = s.disk.OpenAppend(segmentName(s.dir, s.number)); err != nil {
+			return err
+		}
+	}
+	if size := int64(pos & (1<<positionShift - 1)); size < s.file.Size() {
+		return s.file.Truncate(size)
+	}
+	return nil
+}
+
+var errFrame = errors.New("bad frame")
+
+// readRecord reads one frame of private or packets.
+func readRecord(dir string, pos uint64, leaf int64) ([]byte, error) {
+	f, err := os.Open(segmentName(dir, int(pos>>positionShift)))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	offset := int64(pos & (1<<positionShift - 1))
+	var head [16]byte
+	if _, err := f.ReadAt(head[:], offset); err != nil {
+		return nil, errFrame
+	}
+	n := int64(be.Uint32(head[4:]))
+	if info, err := f.Stat(); err != nil || offset+16+n > info.Size() {
+		return nil, errFrame
+	}
+	b := make([]byte, n)
+	if _, err := f.ReadAt(b, offset+16); err != nil {
+		return nil, errFrame
+	}
+	crc := crc32.Update(crc32.Checksum(head[4:], castagnoli), castagnoli, b)
+	if crc != be.Uint32(head[:]) || int64(be.Uint64(head[8:])) != leaf {
+		return nil, errFrame
+	}
+	return b, nil
+}
+
+// scanned is how far a walk over the entries came.
+type scanned struct {
+	size int64
+	pos  uint64 // where the next frame would begin
+	bad  bool   // there are bytes at pos, but no whole frame
+}
+
+// scan walks all entries in order; the bytes are valid during the call.
+func scan(dir string, each func(index int64, pos uint64, entry []byte) error) (scanned, error) {
+	list, err := segments(dir)
+	if err != nil {
+		return scanned{}, err
+	}
+	var at scanned
+	buf := make([]byte, entryMax)
+	for i, n := range list {
+		at.pos = uint64(n) << positionShift
+		if n != i {
+			at.bad = true
+			return at, nil
+		}
+		if err := scanFile(segmentName(dir, n), &at, buf, each); err != nil || at.bad {
+			return at, err
+		}
+	}
+	return at, nil
+}
+
+func scanFile(path string, at *scanned, buf []byte, each func(int64, uint64, []byte) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("reading entries: %w", err)
+	}
+	defer f.Close()
+	r := bufio.NewReaderSize(f, 1<<20)
+	var head [6]byte
+	for {
+		n, err := io.ReadFull(r, head[:])
+		if n == 0 && errors.Is(err, io.EOF) {
+			return nil
+		}
+		entry := buf[:be.Uint16(head[4:])]
+		if err == nil {
+			_, err = io.ReadFull(r, entry)
+		}
+		if err != nil || len(entry) == 0 || crc32.Update(crc32.Checksum(head[4:], castagnoli), castagnoli, entry) != be.Uint32(head[:]) {
+			at.bad = true
+			return nil
+		}
+		if err := each(at.size, at.pos, entry); err != nil {
+			return err
+		}
+		at.size++
+		at.pos += uint64(6 + len(entry))
+	}
+}

@@ -1,0 +1,247 @@
+package evidence
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/evidence/durable"
+)
+
+// Open makes the log of a folder, or resumes it: what a crash left broken past the last checkpoint is cut and
+// kept aside; damage before it is a CorruptError. A recording never resumes: its folder must be new.
+func Open(dir string, opt Options) (*Log, error) {
+	if opt.Disk == nil {
+		opt.Disk = durable.OS()
+	}
+	if opt.Origin == "" {
+		opt.Origin = "dejpha/" + opt.Kind.String() + "/" + Fingerprint(opt.Key.Verifier("x"))
+	}
+	l := &Log{dir: dir, opt: opt, disk: opt.Disk}
+	if err := l.identify(); err != nil {
+		return nil, err
+	}
+	var err error
+	if l.lock, err = l.disk.Lock(filepath.Join(dir, "lock")); err != nil {
+		return nil, err
+	}
+	if err = l.openFiles(); err == nil {
+		err = l.resume()
+	}
+	if err == nil && opt.Time != 0 {
+		err = l.clock(micro(opt.Time))
+	}
+	if err != nil {
+		_ = l.lock.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// identify reads or writes the file that says whose log this is.
+func (l *Log) identify() error {
+	want := format{formatVersion, l.opt.Origin, l.opt.Kind.String(), l.opt.Key.Verifier(l.opt.Origin), attack.TableVersion}
+	var err error
+	if l.signer, err = l.opt.Key.signer(l.opt.Origin); err != nil {
+		return fmt.Errorf("signing key for %q: %w", l.opt.Origin, err)
+	}
+	have, err := readFormat(l.dir)
+	if errors.Is(err, os.ErrNotExist) {
+		for _, d := range []string{l.dir, filepath.Join(l.dir, "rules")} {
+			if err := l.disk.MkdirAll(d); err != nil {
+				return err
+			}
+		}
+		l.form = want
+		b, _ := json.Marshal(want)
+		return l.disk.Replace(filepath.Join(l.dir, "format"), append(b, '\n'))
+	}
+	if err != nil {
+		return err
+	}
+	if have.Kind != want.Kind || have.Origin != want.Origin || l.opt.Kind == Recording {
+		return &OtherLogError{l.dir, have.Origin + " (" + have.Kind + ")", want.Kind}
+	}
+	if have.Key != want.Key {
+		return fmt.Errorf("%s: the log %s was signed with another key (%s, not %s)", l.dir, have.Origin, Fingerprint(have.Key), Fingerprint(want.Key))
+	}
+	l.form = have
+	return l.disk.MkdirAll(filepath.Join(l.dir, "rules"))
+}
+
+func readFormat(dir string) (f format, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, "format"))
+	if err != nil {
+		return f, fmt.Errorf("reading evidence: %w", err)
+	}
+	if err := json.Unmarshal(b, &f); err != nil {
+		return f, &CorruptError{"the file format cannot be read"}
+	}
+	if f.Format != formatVersion {
+		return f, fmt.Errorf("%s: format %d, this program reads %d", dir, f.Format, formatVersion)
+	}
+	return f, nil
+}
+
+func (l *Log) openFiles() (err error) {
+	for name, s := range map[string]**store{"entries": &l.entries, "private": &l.private, "packets": &l.packets} {
+		if *s, err = openStore(l.disk, filepath.Join(l.dir, name)); err != nil {
+			return err
+		}
+	}
+	for name, f := range map[string]**durable.Append{"seeds": &l.slots, "offsets": &l.offsets} {
+		if *f, err = l.disk.OpenAppend(filepath.Join(l.dir, name)); err != nil {
+			return err
+		}
+	}
+	for i := range l.tiles {
+		if l.tiles[i], err = l.disk.OpenAppend(filepath.Join(l.dir, fmt.Sprintf("tile%d", i))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resume walks the entries: tree, counters and tiles stand again as they were.
+func (l *Log) resume() error {
+	check, err := l.checkpoint()
+	if err != nil {
+		return err
+	}
+	atCheckpoint := check.Size == 0
+	last := TotalsLeaf{}
+	end, err := scan(filepath.Join(l.dir, "entries"), func(i int64, pos uint64, b []byte) error {
+		if err := l.replayed(i, b, &last); err != nil {
+			return err
+		}
+		l.link(b, pos)
+		if l.tree.size == check.Size {
+			if l.tree.root() != check.Root {
+				return &CorruptError{fmt.Sprintf("the first %d leaves are not those the checkpoint signed", check.Size)}
+			}
+			atCheckpoint = true
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if !atCheckpoint || end.size < check.Size {
+		return &CorruptError{fmt.Sprintf("leaf %d cannot be read, the checkpoint signed %d", end.size, check.Size)}
+	}
+	l.table = l.tableID()
+	return l.mend(check.Size, end, &last)
+}
+
+func (l *Log) checkpoint() (Checkpoint, error) {
+	b, err := os.ReadFile(filepath.Join(l.dir, "checkpoint"))
+	if errors.Is(err, os.ErrNotExist) {
+		return Checkpoint{Origin: l.form.Origin}, nil
+	}
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("reading evidence: %w", err)
+	}
+	c, err := OpenCheckpoint(b, l.form.Key)
+	if err != nil {
+		return c, &CorruptError{err.Error()}
+	}
+	return c, nil
+}
+
+// replayed takes one old leaf into the counters.
+func (l *Log) replayed(i int64, b []byte, last *TotalsLeaf) error {
+	switch b[0] {
+	case typeAttack:
+		x, err := decodeAttack(b)
+		if err != nil {
+			return &CorruptError{fmt.Sprintf("leaf %d is malformed", i)}
+		}
+		l.counters[2*x.Cell()] = x.Ordinal
+		l.time = max(l.time, x.ClosedAt)
+	case typeTotals:
+		t, err := decodeTotals(b)
+		if err != nil {
+			return &CorruptError{fmt.Sprintf("leaf %d is malformed", i)}
+		}
+		*last = *t
+		l.counters = t.Counters
+		l.number, l.lastTotals, l.totalsTime, l.sinceTotals = t.Number+1, i, t.Time, -1
+		l.time, l.base, l.ledger = max(l.time, t.Time), t.Ledger, t.Ledger
+	case typeEvent:
+		if e, err := decodeEvent(b); err == nil {
+			l.time = max(l.time, e.Time)
+			if e.Code == CodeRulesChanged {
+				copy(l.ruleset[:], e.Data)
+			}
+		}
+	}
+	l.sinceTotals++
+	return nil
+}
+
+// mend brings every file to the length of the log that was read.
+func (l *Log) mend(safe int64, end scanned, last *TotalsLeaf) error {
+	if end.bad {
+		if err := l.cutEntries(end.pos); err != nil {
+			return err
+		}
+	}
+	for i, f := range l.tiles {
+		if err := refit(f, &l.tileBuf[i], (safe>>(8*i))*32); err != nil {
+			return err
+		}
+	}
+	if err := refit(l.offsets, &l.offsetBuf, (safe+bundle-1)/bundle*8); err != nil {
+		return err
+	}
+	if l.slots.Size() < safe*slotBytes {
+		return &CorruptError{"seeds is too short"}
+	}
+	if n := l.tree.size * slotBytes; l.slots.Size() > n {
+		if err := l.slots.Truncate(n); err != nil {
+			return err
+		}
+	}
+	l.start = flagStart
+	if l.tree.size > 0 && last.Flags&flagStop == 0 || l.tree.size != l.lastTotals+1 && l.tree.size > 0 {
+		l.start |= flagUnclean
+	}
+	l.dirty = l.tree.size > safe
+	return nil
+}
+
+// refit cuts a derived file to what the checkpoint covers and keeps in buf what lies past it. A derived file
+// that is too short is rebuilt from where it ends.
+func refit(f *durable.Append, buf *[]byte, safe int64) error {
+	keep := min(f.Size(), safe)
+	if err := f.Truncate(keep); err != nil {
+		return err
+	}
+	*buf = (*buf)[min(keep, int64(len(*buf))):]
+	return nil
+}
+
+// cutEntries keeps the broken bytes in a side file and ends the entries before them.
+func (l *Log) cutEntries(pos uint64) error {
+	number, offset := int(pos>>positionShift), int64(pos&(1<<positionShift-1))
+	var broken []byte
+	for n := number; n <= l.entries.number; n++ {
+		b, err := os.ReadFile(segmentName(l.entries.dir, n))
+		if err != nil {
+			return fmt.Errorf("reading broken entries: %w", err)
+		}
+		if n == number {
+			b = b[min(offset, int64(len(b))):]
+		}
+		broken = append(broken, b...)
+	}
+	l.cutBytes = int64(len(broken))
+	side := filepath.Join(l.dir, fmt.Sprintf("cut-%d", l.tree.size))
+	if err := l.disk.Replace(side, broken); err != nil {
+		return err
+	}
+	return l.entries.cut(pos)
+}

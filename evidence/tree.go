@@ -1,0 +1,49 @@
+package evidence
+
+import (
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// tileLevels is how many tile files there are: tile4 begins at 2^32 leaves.
+const tileLevels = 5
+
+// tree is the log's RFC 6962 tree as the roots of its complete subtrees, largest first.
+type tree struct {
+	size  int64
+	stack []subtree
+}
+
+type subtree struct {
+	height int
+	hash   tlog.Hash
+}
+
+// add appends a leaf's hash; emit gets every hash that a tile file takes, of height 8*level.
+func (t *tree) add(h tlog.Hash, emit func(level int, h tlog.Hash)) {
+	t.size++
+	height := 0
+	emit(0, h)
+	for n := len(t.stack); n > 0 && t.stack[n-1].height == height; n-- {
+		h = tlog.NodeHash(t.stack[n-1].hash, h)
+		height++
+		t.stack = t.stack[:n-1]
+		if height%8 == 0 && height/8 < tileLevels {
+			emit(height/8, h)
+		}
+	}
+	t.stack = append(t.stack, subtree{height, h})
+}
+
+// root is the tree's head.
+func (t *tree) root() tlog.Hash {
+	n := len(t.stack)
+	if n == 0 {
+		h, _ := tlog.TreeHash(0, nil)
+		return h
+	}
+	h := t.stack[n-1].hash
+	for i := n - 2; i >= 0; i-- {
+		h = tlog.NodeHash(t.stack[i].hash, h)
+	}
+	return h
+}
