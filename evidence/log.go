@@ -168,7 +168,8 @@ func (l *Log) keep(err error) error {
 }
 
 // Seal appends a closed attack; packets is a capture file of its packets, or nil. Authorised traffic is never
-// counted: it becomes an event. The attack is acknowledged by a later Flush.
+// counted and refused here. r gets its leaf, its packets' hash and, when the log's clock has passed it, the
+// clock's time as ClosedAt. The attack is acknowledged by a later Flush.
 func (l *Log) Seal(r *attack.Record, packets []byte) error {
 	if l.err != nil {
 		return l.err
@@ -178,6 +179,9 @@ func (l *Log) Seal(r *attack.Record, packets []byte) error {
 	}
 	if err := l.clock(micro(r.ClosedAt)); err != nil {
 		return err
+	}
+	if micro(r.ClosedAt) < l.totalsTime { // resumed after its gap had passed: it is counted when the log hears of it
+		r.ClosedAt = int64(l.totalsTime) * 1000
 	}
 	var at uint64
 	if len(packets) > 0 {

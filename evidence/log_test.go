@@ -244,6 +244,24 @@ func TestFailAtEveryStep(t *testing.T) {
 	t.Logf("%d steps, lost and landed", steps)
 }
 
+func TestLateClosingStaysInOrder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "e")
+	o := options(Live, nil)
+	o.Time = t0 + 3600e9
+	l, err := Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := record(1) // closed an hour before the start
+	if err := l.Seal(&r, nil); err != nil || r.ClosedAt != o.Time {
+		t.Errorf("closed at %d: %v", r.ClosedAt, err)
+	}
+	if _, err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole(t, dir)
+}
+
 func copied(t *testing.T, from string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "e")
