@@ -9,7 +9,7 @@ export CGO_ENABLED := 0
 build: $(WEB)/dist/index.html
 	$(GO) build -o bin/dejpha ./cmd/dejpha
 
-$(WEB)/dist/index.html: $(WEB)/package-lock.json $(shell find $(WEB)/src $(WEB)/index.html -type f 2>/dev/null)
+$(WEB)/dist/index.html: $(wildcard $(WEB)/package-lock.json) $(shell find $(WEB)/src $(WEB)/index.html -type f 2>/dev/null)
 	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error && npm run build --silent
 
 run: build

@@ -37,7 +37,7 @@ func Table() []Class { return table }
 
 var table = []Class{
 	{"scan", false, []string{"T1046", "T1595.001", "T0846"}, 3, Threshold{15, 1, 10 * time.Minute}, 10 * time.Minute, day, 1, "scanned"},
-	{"enumeration", false, []string{"T1087", "T1018", "T0888"}, 3, Threshold{10, 1, 5 * time.Minute}, 5 * time.Minute, day, 2, "listed accounts, shares or services of"},
+	{"enumeration", false, []string{"T1087", "T1018", "T0888"}, 2, Threshold{10, 1, 5 * time.Minute}, 5 * time.Minute, day, 2, "listed accounts, shares or services of"},
 	{"brute-force", false, []string{"T1110", "T0859"}, 2, Threshold{10, 1, 5 * time.Minute}, 15 * time.Minute, day, 3, "guessed passwords on"},
 	{"web-attack", false, []string{"T1190"}, 2, Threshold{5, 1, 5 * time.Minute}, 5 * time.Minute, day, 3, "attacked a web application of"},
 	{"exploit", false, []string{"T1190", "T1210", "T0866"}, 1, Threshold{5, 1, 5 * time.Minute}, 5 * time.Minute, day, 3, "tried to exploit a weakness of"},

@@ -9,6 +9,7 @@ func New(c Config) []Detector {
 		newScan(c),
 		newSweep(c),
 		newGuess(c),
+		newNetlogon(c),
 		newFlood(c),
 		newSpoof(c),
 		newTunnel(c),

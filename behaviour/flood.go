@@ -17,7 +17,8 @@ const (
 	floodEchoMin      = 800
 	floodDHCPMin      = 100
 	floodDHCPWindow   = 5 * second
-	floodPortsMax     = 8 // more distinct ports than this and it is a scan
+	floodSourcesMin   = 30 // services that ask and answer on one port: so many answerers at once were asked by somebody else
+	floodPortsMax     = 8  // more distinct ports than this and it is a scan
 	floodStallMin     = 60
 	floodStallWindow  = 2 * minute
 	floodMilestoneMin = 256
@@ -45,6 +46,7 @@ type floodState struct {
 	n     window
 	told  uint32
 	ports seen[uint16]
+	from  seen[decode.Addr]
 }
 
 type stallState struct {
@@ -96,7 +98,7 @@ func (d *flood) flowStart(s *Signal, report func(Finding)) {
 		d.count(s, "syn", floodSYNMin, 1, floodWindow, "T1498.001", "%d SYN within two seconds", report)
 	case s.Proto == decode.ProtoUDP:
 		name, known := amplifiers[s.ClientPort]
-		if known && s.ServerPort != s.ClientPort && s.ServerPort != 53 && !group(s.Server, s.IPVersion) {
+		if known && s.ServerPort != 53 && !group(s.Server, s.IPVersion) {
 			d.count(s, name, floodAnswerMin, 1, floodWindow, "T1498.002", "%d unasked "+name+" answers within two seconds", report)
 		}
 	}
@@ -107,6 +109,8 @@ func (d *flood) count(s *Signal, kind string, least, n uint32, span int64, techn
 	st, _ := d.targets.get(floodKey{s.Server, kind})
 	st.ports.limit = 4 * floodPortsMax
 	st.ports.add(s.ServerPort, s.Time)
+	st.from.limit = 4 * floodSourcesMin
+	st.from.add(s.Client, s.Time)
 	sum := st.n.add(s.Time, span, n)
 	if sum < least {
 		if sum < least/2 {
@@ -115,7 +119,7 @@ func (d *flood) count(s *Signal, kind string, least, n uint32, span int64, techn
 		}
 		return
 	}
-	if st.told != 0 && sum < 4*st.told || kind == "syn" && st.ports.len() > floodPortsMax {
+	if st.told != 0 && sum < 4*st.told || kind == "syn" && st.ports.len() > floodPortsMax || s.Proto == decode.ProtoUDP && s.ClientPort == s.ServerPort && st.from.len() < floodSourcesMin {
 		return
 	}
 	st.told = sum

@@ -12,6 +12,8 @@ import (
 const (
 	scanFailedMin   = 10
 	scanPendingMin  = 25
+	scanSilentMin   = 7  // hosts on one port, when no door at all was open
+	scanAckMin      = 24 // ports asked with bare acknowledgements from one port
 	scanWindow      = 60 * minute
 	scanAnswerTime  = 3 * second // an unanswered first packet counts as failed after so long
 	scanTargetsMax  = 512        // remembered a source
@@ -52,6 +54,8 @@ type scanSource struct {
 	aged     int          // order[:aged] are no longer pending
 	counts   [3]int
 	reported int
+	refused  int          // doors that answered no
+	acks     seen[uint16] // ports asked with bare acknowledgements
 }
 
 func newScan(c Config) Detector {
@@ -78,6 +82,9 @@ func (d *scan) Observe(s *Signal, report func(Finding)) {
 	switch s.Kind {
 	case FlowStart:
 		if s.Proto == decode.ProtoTCP && s.Flags&decode.SYN == 0 && !oddFlags(s.Flags) {
+			if d.probedByAck(src, s) {
+				report(finding("port-scan", "scan", []string{"T1046", "T1595.001"}, 2, fmt.Sprintf("%d ports asked with bare acknowledgements from one port", src.acks.len()), s))
+			}
 			return // the middle of a connection, until a reset says otherwise
 		}
 		src.attempt(t, s.Time)
@@ -90,10 +97,11 @@ func (d *scan) Observe(s *Signal, report func(Finding)) {
 	case Refused:
 		src.attempt(t, s.Time)
 		src.settle(t, doorFailed)
+		src.refused++
 	}
 	if src.isSearch() {
 		hosts, ports := src.spread(s.Server, s.ServerPort)
-		if hosts >= scanFailedMin || ports >= scanFailedMin || s.Proto == decode.ProtoTCP && hosts+ports >= scanPendingMin {
+		if hosts >= scanFailedMin || src.counts[doorOpen] == 0 && hosts >= scanSilentMin || src.refused >= scanFailedMin || ports >= scanFailedMin || s.Proto == decode.ProtoTCP && hosts+ports >= scanPendingMin {
 			src.reported = len(src.doors)
 			report(src.finding(s, hosts, ports))
 		}
@@ -124,6 +132,15 @@ func group(a decode.Addr, version uint8) bool {
 		return a[12] >= 224 || a[15] == 255 || a[12] == 0
 	}
 	return a[0] == 0xff
+}
+
+// probedByAck counts the ports of hosts that get an acknowledgement out of nowhere, always from the same port.
+func (d *scan) probedByAck(src *scanSource, s *Signal) bool {
+	if s.Flags != decode.ACK || s.HasData {
+		return false
+	}
+	src.acks.limit = 4 * scanAckMin
+	return src.acks.add(s.ServerPort, s.Time) && src.acks.len() == scanAckMin
 }
 
 func (c *scanSource) attempt(t scanTarget, now int64) {
@@ -173,10 +190,14 @@ func (c *scanSource) age(now int64) {
 
 func (c *scanSource) isSearch() bool {
 	failed, pending, open := c.counts[doorFailed], c.counts[doorPending], c.counts[doorOpen]
+	least := scanFailedMin
+	if open == 0 {
+		least = scanSilentMin
+	}
 	if c.reported > 0 && len(c.doors) < c.reported+scanReportEvery {
 		return false
 	}
-	return failed >= scanFailedMin && failed >= 2*open || failed+pending >= scanPendingMin && failed+pending >= 4*open
+	return failed >= least && failed >= 2*open || failed+pending >= scanPendingMin && failed+pending >= 4*open
 }
 
 // spread counts the hosts on which this port failed and the ports of this host that failed.

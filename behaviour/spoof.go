@@ -12,6 +12,7 @@ const (
 	spoofAskedWindow = 5 * second
 	spoofBindingLife = 20 * minute
 	spoofOfferWindow = minute
+	spoofClaimsMin   = 6 // unasked answers within a minute
 	spoofOverlapMin  = 8 // bytes of injected data that contradict; fewer are keep-alives and broken retransmissions
 )
 
@@ -21,11 +22,19 @@ type spoof struct {
 	offers   *table[uint16, offerState]
 	asked    *table[bindingKey, int64]
 	overlaps *table[uint64, bool]
+	claims   *table[[6]byte, claimant]
 }
 
 type bindingKey struct {
 	vlan uint16
 	ip   [4]byte
+}
+
+// claimant is a hardware address that answered what nobody asked.
+type claimant struct {
+	unasked window
+	ips     seen[[4]byte]
+	told    bool
 }
 
 type binding struct {
@@ -37,7 +46,7 @@ type binding struct {
 type offerState struct{ servers seen[string] }
 
 func newSpoof(c Config) Detector {
-	return &spoof{newTable[bindingKey, binding](c.HostsMax), newTable[uint16, offerState](4096), newTable[bindingKey, int64](c.HostsMax), newTable[uint64, bool](c.HostsMax)}
+	return &spoof{newTable[bindingKey, binding](c.HostsMax), newTable[uint16, offerState](4096), newTable[bindingKey, int64](c.HostsMax), newTable[uint64, bool](c.HostsMax), newTable[[6]byte, claimant](c.HostsMax)}
 }
 
 // Name implements Detector.
@@ -76,6 +85,9 @@ func (d *spoof) claim(s *Signal, report func(Finding)) {
 		at, _ := d.asked.get(bindingKey{s.VLAN, a.TargetIP})
 		*at = s.Time
 	}
+	if a.Op == 2 && d.manyClaims(s) {
+		report(d.claimFinding(s, fmt.Sprintf("%s and other addresses claimed again and again, unasked, by one hardware address", netip.AddrFrom4(a.SenderIP))))
+	}
 	b, fresh := d.bindings.get(bindingKey{s.VLAN, a.SenderIP})
 	if fresh || s.Time-b.at > spoofBindingLife {
 		*b = binding{mac: a.SenderMAC, at: s.Time}
@@ -92,10 +104,32 @@ func (d *spoof) claim(s *Signal, report func(Finding)) {
 	if !unasked && !back || virtualRouter(a.SenderMAC) {
 		return
 	}
-	f := finding("spoofing", "spoofing", []string{"T1557.002", "T1557"}, 2, fmt.Sprintf("%s claimed unasked for another hardware address than it had", netip.AddrFrom4(a.SenderIP)), s)
-	f.HasOrigin, f.OriginMAC, f.HasOriginMAC, f.Proven = false, a.SenderMAC, true, false
-	f.Target, f.HasTarget = mapped(a.TargetIP), true
-	report(f)
+	report(d.claimFinding(s, fmt.Sprintf("%s claimed unasked for another hardware address than it had", netip.AddrFrom4(a.SenderIP))))
+}
+
+func (d *spoof) claimFinding(s *Signal, text string) Finding {
+	f := finding("spoofing", "spoofing", []string{"T1557.002", "T1557"}, 2, text, s)
+	f.HasOrigin, f.OriginMAC, f.HasOriginMAC, f.Proven = false, s.ARP.SenderMAC, true, false
+	f.Target, f.HasTarget = mapped(s.ARP.TargetIP), true
+	return f
+}
+
+// manyClaims says, once, that a hardware address keeps answering for several addresses what nobody asked.
+func (d *spoof) manyClaims(s *Signal) bool {
+	a := &s.ARP
+	asked := d.asked.find(bindingKey{s.VLAN, a.SenderIP})
+	if asked != nil && s.Time-*asked <= spoofAskedWindow || virtualRouter(a.SenderMAC) || a.SenderIP == a.TargetIP {
+		return false
+	}
+	c, _ := d.claims.get(a.SenderMAC)
+	c.ips.limit = 64
+	c.ips.add(a.SenderIP, s.Time)
+	n := c.unasked.add(s.Time, minute, 1)
+	if c.told || n < spoofClaimsMin || c.ips.len() < 2 {
+		return false
+	}
+	c.told = true
+	return true
 }
 
 // virtualRouter says whether mac belongs to a redundancy protocol, which moves by design: VRRP (RFC 5798), HSRP, GLBP, CARP.

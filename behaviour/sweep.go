@@ -63,7 +63,7 @@ func newSweep(c Config) Detector {
 func (*sweep) Name() string { return "sweep" }
 
 // Wants implements Detector.
-func (*sweep) Wants() Kind { return FlowStart | ARPSeen | Echo }
+func (*sweep) Wants() Kind { return FlowStart | ARPSeen | Echo | Refused }
 
 // Dropped implements Detector.
 func (d *sweep) Dropped() uint64 {
@@ -81,6 +81,10 @@ func (d *sweep) Observe(s *Signal, report func(Finding)) {
 			if n, yes := src.note(s.Server, s.Time, sweepWindow, sweepEchoMin); yes {
 				report(finding("sweep", "scan", []string{"T1018", "T1595.001", "T1046"}, 2, fmt.Sprintf("%d hosts asked for an echo within a minute", n), s))
 			}
+		}
+	case Refused:
+		if s.Code == protocolUnreachable+1 {
+			d.protocol(s, report)
 		}
 	case FlowStart:
 		d.flowStart(s, report)
@@ -100,13 +104,21 @@ func (d *sweep) askedForNeighbour(s *Signal, report func(Finding)) {
 	}
 }
 
+// protocolUnreachable is the ICMP code (RFC 792).
+const protocolUnreachable = 2
+
+// protocol counts the IP protocols that one host tries on another.
+func (d *sweep) protocol(s *Signal, report func(Finding)) {
+	src, _ := d.protocols.get([2]decode.Addr{s.Client, s.Server})
+	if n, yes := src.note(s.Proto, s.Time, sweepWindow, sweepProtocols); yes {
+		report(finding("sweep", "scan", []string{"T1046", "T1595.001"}, 2, fmt.Sprintf("%d IP protocols tried on one host", n), s))
+	}
+}
+
 func (d *sweep) flowStart(s *Signal, report func(Finding)) {
 	pair := [2]decode.Addr{s.Client, s.Server}
 	if s.Proto != decode.ProtoTCP {
-		src, _ := d.protocols.get(pair)
-		if n, yes := src.note(s.Proto, s.Time, sweepWindow, sweepProtocols); yes {
-			report(finding("sweep", "scan", []string{"T1046", "T1595.001"}, 2, fmt.Sprintf("%d IP protocols tried on one host", n), s))
-		}
+		d.protocol(s, report)
 		return
 	}
 	if !oddFlags(s.Flags) {

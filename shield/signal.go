@@ -100,7 +100,11 @@ func (w *worker) icmpSignals(p *decode.Packet, f *flow.Flow, dir flow.Direction)
 	case p.Embedded.Valid && (!v6 && t == icmpUnreachable || v6 && t == icmp6Unreachable):
 		s = w.flowFields(behaviour.Refused, f, p.Time, p.Number)
 		s.Code = uint32(p.ICMPCode) + 1
-		f.Refused = true
+		if e := &p.Embedded; f.Proto == p.Proto && e.Proto != p.Proto { // the flow it is about was never seen
+			s.Client, s.Server, s.ClientPort, s.ServerPort, s.Proto = e.Src, e.Dst, e.SrcPort, e.DstPort, e.Proto
+		} else {
+			f.Refused = true
+		}
 	case !v6 && (t == icmpEcho || t == icmpEchoReply) || v6 && (t == icmp6Echo || t == icmp6EchoReply):
 		s = w.flowFields(behaviour.Echo, f, p.Time, p.Number)
 		packetFields(&s, p)
