@@ -65,8 +65,8 @@ type batchFrame struct {
 	tick       bool // not a frame: look for idle flows
 }
 
-func newEngine(set *settings, out io.Writer, sum *Summary) (*engine, error) {
-	m := newMerger(set, out, sum)
+func newEngine(set *settings, out io.Writer, sum *Summary, seal *sealer) (*engine, error) {
+	m := newMerger(set, out, sum, seal)
 	e := &engine{set: set, merge: m}
 	for i := range set.workers {
 		e.workers = append(e.workers, newWorker(set, i))

@@ -20,6 +20,7 @@ type merger struct {
 	wanting    []wanting
 	kinds      map[*rule.Rule]kindOfRule
 	accounts   *attack.Accounts
+	sealer     *sealer // nil: nothing is sealed
 	report     func(behaviour.Finding)
 	seen       behaviour.Signal // the signal in hand
 	line       []byte
@@ -89,17 +90,25 @@ func (m *merger) match(x *match, e *epoch, line []byte) {
 		m.write(line)
 	}
 	if o, ok := m.observation(x); ok {
-		m.observe(o)
+		m.observe(o, keptPackets(e, x))
 	}
 }
 
 // found is what detectors report to.
 func (m *merger) found(f behaviour.Finding) {
-	m.observe(m.fromFinding(&f))
+	m.observe(m.fromFinding(&f), nil)
 }
 
 // observe adds an observation to the accounts and acts on what it opens.
-func (m *merger) observe(o attack.Observation) { m.act(m.accounts.Add(o)) }
+func (m *merger) observe(o attack.Observation, packets []Packet) {
+	events := m.accounts.Add(o)
+	if m.sealer != nil && len(packets) > 0 {
+		if key, ok := m.accounts.Key(&o); ok {
+			m.sealer.keep(key, packets)
+		}
+	}
+	m.act(events)
+}
 
 // advance moves the accounts' clock on and writes a heartbeat when one is due.
 func (m *merger) advance(now int64) {
@@ -115,6 +124,9 @@ func (m *merger) advance(now int64) {
 const heartbeatEvery = int64(60e9)
 
 func (m *merger) heartbeat(now int64) {
+	if m.sealer != nil {
+		m.fail(m.sealer.totals(now, m.sum.Ledger))
+	}
 	if m.set.writes("heartbeat") {
 		m.line = eve.AppendHeartbeat(m.line[:0], now, eve.Ledger(m.sum.Ledger), m.accounts.Open())
 		m.write(m.line)
@@ -135,11 +147,26 @@ func (m *merger) act(events []attack.Event) {
 				m.write(m.line)
 			}
 		case attack.Closed:
-			m.closed(&ev.Record)
+			if m.sealer == nil || ev.Record.Authorised {
+				m.closed(&ev.Record)
+				continue
+			}
+			m.fail(m.sealer.seal(ev))
 		case attack.Continued:
 			m.line = eve.AppendAttack(m.line[:0], &ev.Record)
 			m.write(m.line)
 		}
+	}
+	if m.sealer != nil {
+		m.acknowledged(m.sealer.flush(m.now, false))
+	}
+}
+
+// acknowledged writes the closed attacks that are durably sealed, with their leaves.
+func (m *merger) acknowledged(records []attack.Record, err error) {
+	m.fail(err)
+	for i := range records {
+		m.closed(&records[i])
 	}
 }
 
@@ -152,7 +179,10 @@ func (m *merger) closed(r *attack.Record) {
 // finish ends a recording: the log's clock moves on to each closing in turn.
 func (m *merger) finish() {
 	m.act(m.accounts.Finish())
-	m.heartbeat(max(m.now, 1))
+	m.heartbeat(max(m.now, m.accounts.Now(), 1))
+	if m.sealer != nil {
+		m.acknowledged(m.sealer.close())
+	}
 }
 
 func (m *merger) write(line []byte) {

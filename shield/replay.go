@@ -20,6 +20,7 @@ import (
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/defrag"
 	"github.com/dejpha/dejpha/eve"
+	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
@@ -44,6 +45,9 @@ const eveBuffer = 1 << 20
 // Replay plays captures one after the other as one recording into folder out.
 func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Summary, err error) {
 	began := time.Now()
+	if err := freshFolder(out); err != nil {
+		return nil, err
+	}
 	f, err := os.Create(filepath.Join(out, s.settings.config.EveFile))
 	if err != nil {
 		return nil, fmt.Errorf("cannot write records: %w", err)
@@ -55,7 +59,11 @@ func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Sum
 	if set.config.PcapFilename && len(captures) == 1 {
 		set.pcapName = captures[0]
 	}
-	e, err := newEngine(&set, w, sum)
+	seal, err := openSealer(out, evidence.Recording, 0)
+	if err != nil {
+		return nil, err
+	}
+	e, err := newEngine(&set, w, sum, seal)
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +168,8 @@ func timeouts(fc *flow.Config, m map[string]map[string]int64) {
 	}
 }
 
-func newMerger(set *settings, out io.Writer, sum *Summary) *merger {
-	m := &merger{set: set, out: out, sum: sum, thresholds: hoststate.NewThresholds(thresholdTableMax), kinds: map[*rule.Rule]kindOfRule{}}
+func newMerger(set *settings, out io.Writer, sum *Summary, seal *sealer) *merger {
+	m := &merger{set: set, out: out, sum: sum, sealer: seal, thresholds: hoststate.NewThresholds(thresholdTableMax), kinds: map[*rule.Rule]kindOfRule{}}
 	m.accounts = attack.New(accountsConfig(set))
 	m.report = m.found
 	if set.detectors {

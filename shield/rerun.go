@@ -1,0 +1,59 @@
+package shield
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/dejpha/dejpha/capture/file"
+	"github.com/dejpha/dejpha/evidence"
+)
+
+// EvidenceFolder is dir itself if it holds a log, else the log's folder in it.
+func EvidenceFolder(dir string) string {
+	if below := filepath.Join(dir, "evidence"); exists(below) {
+		return below
+	}
+	return dir
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
+// Rerun runs the own rules and detectors again on the packets kept with an attack's leaf. same: its class was found
+// again. An attack told by behaviour over many flows is not shown by the packets of its last one; text says so.
+func Rerun(dir string, leaf int64) (text string, same bool, err error) {
+	r, err := evidence.ReadRecord(dir, leaf)
+	if err != nil {
+		return "", false, fmt.Errorf("leaf %d: %w", leaf, err)
+	}
+	pcap, err := evidence.ReadPackets(dir, leaf)
+	if err != nil || len(pcap) == 0 { // none were kept, or they are erased
+		return fmt.Sprintf("leaf %d: %s, %v; no packets are kept with it, its detection cannot be run again", leaf, r.Class, r.Detectors), true, nil
+	}
+	setup, err := NewSetup(SetupOptions{Detectors: true, Workers: 1, Checksums: "none"})
+	if err != nil {
+		return "", false, err
+	}
+	sum := &Summary{}
+	e, err := newEngine(&setup.settings, io.Discard, sum, nil)
+	if err != nil {
+		return "", false, err
+	}
+	src, err := file.New("kept packets", bytes.NewReader(pcap))
+	if err != nil {
+		return "", false, err
+	}
+	if err := e.play(src, nil, nil); err != nil {
+		return "", false, err
+	}
+	if err := e.close(); err != nil {
+		return "", false, err
+	}
+	same = sum.ByClass[r.Class] > 0
+	return fmt.Sprintf("leaf %d: %s; its %d kept packets, run again, show: %v", leaf, r.Class, sum.Ledger.Received, sum.ByClass), same, nil
+}
