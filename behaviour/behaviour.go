@@ -122,6 +122,6 @@ type Detector interface {
 type Config struct {
 	// Protected says whether an address belongs to the protected networks.
 	Protected func(decode.Addr) bool
-	// HostsMax bounds each detector's table of hosts. 0: 65,536.
+	// HostsMax bounds each detector's table of hosts. 0: 16,384.
 	HostsMax int
 }

@@ -3,7 +3,7 @@ package behaviour
 // New returns every detector, in the order in which they are asked. A new detector is one file and one line here.
 func New(c Config) []Detector {
 	if c.HostsMax == 0 {
-		c.HostsMax = 65536
+		c.HostsMax = 16384
 	}
 	return []Detector{
 		newScan(c),

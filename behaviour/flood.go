@@ -107,10 +107,14 @@ func (d *flood) flowStart(s *Signal, report func(Finding)) {
 // count adds to a target's counter and reports at the bound and each fourfold of it.
 func (d *flood) count(s *Signal, kind string, least, n uint32, span int64, technique, text string, report func(Finding)) {
 	st, _ := d.targets.get(floodKey{s.Server, kind})
-	st.ports.limit = 4 * floodPortsMax
-	st.ports.add(s.ServerPort, s.Time)
-	st.from.limit = 4 * floodSourcesMin
-	st.from.add(s.Client, s.Time)
+	if kind == "syn" {
+		st.ports.limit = 4 * floodPortsMax
+		st.ports.add(s.ServerPort, s.Time)
+	}
+	if s.Proto == decode.ProtoUDP && s.ClientPort == s.ServerPort {
+		st.from.limit = 4 * floodSourcesMin
+		st.from.add(s.Client, s.Time)
+	}
 	sum := st.n.add(s.Time, span, n)
 	if sum < least {
 		if sum < least/2 {

@@ -59,11 +59,13 @@ type Flow struct {
 
 	// Handles into other rooms' slabs; 0 = none. Each room frees its own when shield tells it the flow ended.
 	Stream, App, Detect, Behaviour uint32
-	Parent                         uint64 // ID of the flow that announced this one (FTP data), 0 none
-	Expected                       uint16 // app protocol announced for it by Parent
-	Pinned                         bool   // an open attack needs it: not evicted
-	Ring                           uint64 // shield's: newest entry of the ring of recent packets
-	Kept                           uint64 // shield's: entries up to here were taken as evidence
+	Parent                         uint64  // ID of the flow that announced this one (FTP data), 0 none
+	Expected                       uint16  // app protocol announced for it by Parent
+	Pinned                         bool    // an open attack needs it: not evicted
+	Ring                           uint64  // shield's: newest entry of the ring of recent packets
+	TCPState                       uint8   // stream's, as the session was left; valid once Stream is freed
+	Gaps                           [2]bool // likewise: bytes of this direction never came
+	Kept                           uint64  // shield's: entries up to here were taken as evidence
 	table                          links
 }
 

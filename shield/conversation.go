@@ -12,6 +12,9 @@ const feedRounds = 8
 
 // segment gives a TCP packet to stream, and what became readable to app.
 func (w *worker) segment(p *decode.Packet, f *flow.Flow, dir flow.Direction, in *detect.Input) {
+	if f.Stream == 0 && f.State == flow.Closed {
+		return // what follows a closed connection belongs to none
+	}
 	o := w.streams.Segment(f, p, dir)
 	in.StreamEvents, in.Accepted, in.Handshake = o.Events, o.Accepted, o.Established
 	if o.Swapped {
@@ -93,6 +96,17 @@ func (w *worker) afterwards(f *flow.Flow, time int64, number uint64) {
 
 // flowEnded is called by the flow table before a record is used again.
 func (w *worker) flowEnded(f *flow.Flow) {
+	w.contentEnded(f)
+	w.flowSignal(f)
+	w.flowRecord(f)
+	if w.detect != nil {
+		w.detect.FlowEnd(f)
+	}
+}
+
+// contentEnded takes the last look at what a flow carried and frees it; the record lives on until it is idle for
+// too long. Called when a connection is closed, else at the flow's end.
+func (w *worker) contentEnded(f *flow.Flow) {
 	number := w.number
 	in := detect.Input{Flow: f, Ending: true, Time: w.now, Number: number}
 	if f.Stream != 0 {
@@ -100,6 +114,7 @@ func (w *worker) flowEnded(f *flow.Flow) {
 		if s := w.streams.Session(f.Stream); s != nil {
 			in.Stream = w.streams
 			w.feed(f, s, w.now, number)
+			f.TCPState, f.Gaps = uint8(s.State), s.Gaps()
 		}
 	}
 	w.apps.End(f, w.now, number)
@@ -111,11 +126,6 @@ func (w *worker) flowEnded(f *flow.Flow) {
 	if c := w.apps.Conversation(f); c != nil {
 		w.transactions(f, c, w.now, number)
 	}
-	w.flowSignal(f)
-	w.flowRecord(f)
 	w.apps.Forget(f)
-	if w.detect != nil {
-		w.detect.FlowEnd(f)
-	}
 	w.streams.Forget(f)
 }

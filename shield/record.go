@@ -7,6 +7,7 @@ import (
 	"github.com/dejpha/dejpha/detect"
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/flow"
+	"github.com/dejpha/dejpha/stream"
 )
 
 // line adds what was appended to the epoch's bytes since start as a finding.
@@ -211,9 +212,8 @@ func (w *worker) flowRecord(f *flow.Flow) {
 		return
 	}
 	e := eve.FlowEnd{Flow: f, At: w.now}
-	if s := w.streams.Session(f.Stream); s != nil {
-		e.TCPState = s.State.String()
-		e.Gaps = s.Gaps()
+	if f.Proto == decode.ProtoTCP {
+		e.TCPState, e.Gaps = stream.State(f.TCPState).String(), f.Gaps
 	}
 	start := len(w.out.bytes)
 	w.out.bytes = eve.AppendFlow(w.out.bytes, &w.eve, &e)

@@ -151,7 +151,7 @@ func newWorker(set *settings, index int) *worker {
 	timeouts(&fc, c.FlowTimeouts)
 	w.flows = flow.NewTable(fc)
 	w.streams = stream.New(stream.Config{Midstream: c.Midstream, AsyncOneSide: c.AsyncOneSide, Inline: set.inline, Depth: c.StreamDepth,
-		MemoryBytes: set.memory / 3, Policy: set.policyOf, BadChecksums: !set.checksums, StrictChecksums: set.strict})
+		MemoryBytes: set.memory / 6, Policy: set.policyOf, BadChecksums: !set.checksums, StrictChecksums: set.strict})
 	w.apps = app.New(appConfig(c))
 	if set.set != nil {
 		w.detect = set.set.NewWorker(nil)

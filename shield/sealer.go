@@ -15,9 +15,9 @@ import (
 
 // Bounds of the packets kept for one attack.
 const (
-	keptBytesMax   = 256 << 10
-	keptPacketsMax = 512
-	keptOpenMax    = 64 << 20 // of all open attacks; past it new ones keep none
+	keptBytesMax   = 64 << 10
+	keptPacketsMax = 256
+	keptOpenMax    = 32 << 20 // of all open attacks; past it new ones keep none
 )
 
 // sealer hands closed attacks to the evidence, with the packets kept for each while it was open.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sort"
 
@@ -86,6 +87,9 @@ func (s *settings) writes(event string) bool {
 	return s.types == nil || s.types[event]
 }
 
+// gcPercent trades time for memory: a third of the live heap may be garbage.
+const gcPercent = 35
+
 // NewSetup reads configuration and rules. Errors are the user's, with file and line; refused rules are in Refused.
 func NewSetup(o SetupOptions) (*Setup, error) {
 	c, warnings, err := config.Load(o.ConfigFile, o.Sets)
@@ -93,6 +97,9 @@ func NewSetup(o SetupOptions) (*Setup, error) {
 		return nil, err
 	}
 	s := &Setup{Config: c, Warnings: warnings}
+	// The tables are bounded by the configured memory; the collector is told to stay near it, at the price of time.
+	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(c.Memory * 3 / 4)
 	workers := o.Workers
 	if workers <= 0 {
 		workers = runtime.NumCPU()

@@ -105,6 +105,9 @@ func (w *worker) inspect(p *decode.Packet, frame *capture.Frame) {
 	w.rules(&in)
 	if f != nil {
 		w.afterwards(f, p.Time, p.Number)
+		if f.Stream != 0 && f.State == flow.Closed {
+			w.contentEnded(f)
+		}
 	}
 }
 

@@ -1,9 +1,9 @@
 package stream
 
-// Buffers come in classes of doubling size, 2 KiB to 4 MiB, and go back to the pool when they are empty.
+// Buffers come in classes of doubling size, 512 bytes to 4 MiB, and go back to the pool when they are empty.
 const (
-	poolClasses = 12
-	poolLeast   = 2048
+	poolClasses = 14
+	poolLeast   = 512
 	poolKeep    = 256 // idle buffers kept of a class
 )
 

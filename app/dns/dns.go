@@ -4,7 +4,10 @@
 // as in Suricata. Called by app's driver. It resolves nothing and remembers no question beyond the flow.
 package dns
 
-import "github.com/dejpha/dejpha/app/contract"
+import (
+	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/app/pool"
+)
 
 // Keyword indices.
 const (
@@ -48,12 +51,13 @@ const (
 
 // Protocol is dns's line of app's table.
 func Protocol() contract.Protocol {
+	spare := &pool.Spare[tx, *tx]{}
 	multi := func(name string, dirs contract.DirSet, aliases ...string) contract.Keyword {
 		return contract.Keyword{Name: name, Aliases: aliases, Kind: contract.KindMulti, Dirs: dirs}
 	}
 	return contract.Protocol{
 		Name: "dns", EventType: "dns", Transport: contract.Both, ServerPorts: []uint16{53},
-		Probe: probe, New: newParser,
+		Probe: probe, New: func(l contract.Limits) contract.Parser { return newParser(l, spare) },
 		Keywords: []contract.Keyword{
 			multi("dns.query", contract.OnRequest, "dns_query"),
 			{Name: "dns.opcode", Kind: contract.KindNumber, Dirs: contract.OnBoth},

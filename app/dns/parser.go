@@ -21,9 +21,9 @@ type parser struct {
 	lost [2]bool
 }
 
-func newParser(limits contract.Limits) contract.Parser {
+func newParser(limits contract.Limits, spare *pool.Spare[tx, *tx]) contract.Parser {
 	p := &parser{}
-	p.Max = limits.MaxTx
+	p.Max, p.Spare = limits.MaxTx, spare
 	return p
 }
 

@@ -31,10 +31,21 @@ const (
 
 func (d *decoder) drop() { *d = decoder{chain: d.chain[:0]} }
 
+// take puts a body's layers back; the inflater's window of 32 KiB is what idle connections must not hold.
+func (s *spares) take(d *decoder) {
+	for _, l := range d.chain {
+		if len(s.layers) < sparesMax {
+			s.layers = append(s.layers, l)
+		}
+	}
+	clear(d.chain)
+	d.chain = d.chain[:0]
+}
+
 func (d *decoder) layers() int { return len(d.chain) }
 
 // codings reads Content-Encoding into layers, the last one applied first.
-func (d *decoder) codings(t *tx, v []byte, most int) {
+func (d *decoder) codings(t *tx, v []byte, most int, idle *spares) {
 	d.drop()
 	words := bytes.FieldsFunc(bytes.ToLower(v), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == ';' })
 	for i := len(words) - 1; i >= 0; i-- {
@@ -53,7 +64,7 @@ func (d *decoder) codings(t *tx, v []byte, most int) {
 			t.event(evTooManyLayers)
 			return
 		}
-		d.chain = append(d.chain, &layer{kind: k})
+		d.chain = append(d.chain, idle.layer(k))
 	}
 }
 
@@ -176,7 +187,7 @@ func (p *parser) startBody(s *reader, dir contract.Direction) {
 	t := s.tx
 	m := &t.side[dir]
 	if v, ok := m.get("content-encoding"); ok {
-		t.decoders[dir].codings(t, v, p.cfg.layers)
+		t.decoders[dir].codings(t, v, p.cfg.layers, p.idle)
 	}
 	if dir == contract.ToServer {
 		if v, ok := m.get("content-type"); ok {

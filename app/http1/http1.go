@@ -36,6 +36,7 @@ const (
 
 // Protocol is http's line in app's table.
 func Protocol() contract.Protocol {
+	idle := &spares{}
 	return contract.Protocol{
 		Name:        "http",
 		Aliases:     []string{"http1"},
@@ -43,7 +44,7 @@ func Protocol() contract.Protocol {
 		Transport:   contract.TCP,
 		ServerPorts: []uint16{80, 8080, 8000, 3128, 8888, 81},
 		Probe:       Probe,
-		New:         func(l contract.Limits) contract.Parser { return newParser(l) },
+		New:         func(l contract.Limits) contract.Parser { return newParser(l, idle) },
 		Keywords:    keywords(),
 		Events:      eventNames(),
 		Steps: [2][]string{

@@ -37,14 +37,33 @@ type parser struct {
 	limits contract.Limits
 	txs    []contract.Tx
 	live   []*tx
-	free   []*tx
+	idle   *spares
 	nextID uint64
 	side   [2]reader
 	tunnel bool
 	now    int64
 }
 
-func newParser(l contract.Limits) *parser { return &parser{cfg: readConfig(l), limits: l} }
+func newParser(l contract.Limits, idle *spares) *parser {
+	return &parser{cfg: readConfig(l), limits: l, idle: idle}
+}
+
+// spares are what the connections of one worker share: transactions and layers that one has finished with.
+type spares struct {
+	txs    []*tx
+	layers []*layer
+}
+
+const sparesMax = 256
+
+func (s *spares) layer(kind coding) *layer {
+	l := &layer{}
+	if n := len(s.layers); n > 0 {
+		l, s.layers = s.layers[n-1], s.layers[:n-1]
+	}
+	l.kind, l.head, l.started, l.failed, l.given = kind, l.head[:0], false, false, 0
+	return l
+}
 
 // Txs implements contract.Parser.
 func (p *parser) Txs() []contract.Tx { return p.txs }
@@ -57,9 +76,12 @@ func (p *parser) Release(n int) {
 				p.side[d].tx = nil
 			}
 		}
-		if len(p.free) < 4 {
+		for d := range t.decoders {
+			p.idle.take(&t.decoders[d])
+		}
+		if len(p.idle.txs) < sparesMax {
 			t.reuse()
-			p.free = append(p.free, t)
+			p.idle.txs = append(p.idle.txs, t)
 		}
 	}
 	p.live = p.live[:copy(p.live, p.live[n:])]
@@ -69,13 +91,13 @@ func (p *parser) Release(n int) {
 // Reset implements contract.Parser.
 func (p *parser) Reset() {
 	p.Release(len(p.live))
-	*p = parser{cfg: p.cfg, limits: p.limits, txs: p.txs[:0], live: p.live[:0], free: p.free}
+	*p = parser{cfg: p.cfg, limits: p.limits, txs: p.txs[:0], live: p.live[:0], idle: p.idle}
 }
 
 func (p *parser) open() *tx {
 	var t *tx
-	if n := len(p.free); n > 0 {
-		t, p.free = p.free[n-1], p.free[:n-1]
+	if n := len(p.idle.txs); n > 0 {
+		t, p.idle.txs = p.idle.txs[n-1], p.idle.txs[:n-1]
 	} else {
 		t = &tx{}
 	}
@@ -507,6 +529,7 @@ func (p *parser) finish(s *reader, dir contract.Direction) {
 	t := s.tx
 	m := &t.side[dir]
 	t.decoders[dir].finish(func(b []byte) { p.decoded(t, dir, b) })
+	p.idle.take(&t.decoders[dir])
 	p.endBody(t, dir)
 	m.step = stepComplete
 	t.state.Done[dir] = true

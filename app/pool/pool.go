@@ -15,13 +15,27 @@ type Tx[T any] interface {
 	Reuse()
 }
 
+// Spare is what the conversations of one worker share: transactions released by one serve the next. Without
+// it every idle conversation would hold on to its own.
+type Spare[T any, P Tx[T]] struct{ free []P }
+
+// spareMax bounds the transactions that lie idle.
+const spareMax = 4096
+
+func (s *Spare[T, P]) put(t P) {
+	if len(s.free) < spareMax {
+		s.free = append(s.free, t)
+	}
+}
+
 // List is one conversation's transactions. Max bounds those alive (pipelining without answers); 0 means 256.
 type List[T any, P Tx[T]] struct {
-	Max  int
-	txs  []contract.Tx
-	live []P
-	free []P
-	next uint64
+	Max   int
+	Spare *Spare[T, P] // nil: the list keeps its own
+	txs   []contract.Tx
+	live  []P
+	free  []P
+	next  uint64
 }
 
 // Open starts a transaction; nil while too many wait to be released.
@@ -34,8 +48,12 @@ func (l *List[T, P]) Open() P {
 		return nil
 	}
 	var t P
-	if n := len(l.free); n > 0 {
-		t, l.free = l.free[n-1], l.free[:n-1]
+	free := &l.free
+	if l.Spare != nil {
+		free = &l.Spare.free
+	}
+	if n := len(*free); n > 0 {
+		t, *free = (*free)[n-1], (*free)[:n-1]
 	} else {
 		t = P(new(T))
 	}
@@ -66,6 +84,10 @@ func (l *List[T, P]) Release(n int) {
 	for _, t := range l.live[:n] {
 		t.State().Clear()
 		t.Reuse()
+		if l.Spare != nil {
+			l.Spare.put(t)
+			continue
+		}
 		l.free = append(l.free, t)
 	}
 	l.live = append(l.live[:0], l.live[n:]...)

@@ -42,9 +42,9 @@ type parser struct {
 	finished bool // the first transaction is complete
 }
 
-func newParser(limits contract.Limits) contract.Parser {
+func newParser(limits contract.Limits, spare *pool.Spare[tx, *tx]) contract.Parser {
 	p := &parser{}
-	p.Max = limits.MaxTx
+	p.Max, p.Spare = limits.MaxTx, spare
 	return p
 }
 

@@ -4,7 +4,10 @@
 // conversation as in Suricata. Called by app's driver. It decrypts nothing and trusts or rejects no certificate.
 package tls
 
-import "github.com/dejpha/dejpha/app/contract"
+import (
+	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/app/pool"
+)
 
 // Keyword indices; those listed for each direction take two, the client's first.
 const (
@@ -105,10 +108,11 @@ const (
 
 // Protocol is tls's line of app's table.
 func Protocol() contract.Protocol {
+	spare := &pool.Spare[tx, *tx]{}
 	return contract.Protocol{
 		Name: "tls", Aliases: []string{"ssl"}, EventType: "tls", Transport: contract.TCP,
 		ServerPorts: []uint16{443, 465, 563, 636, 853, 989, 990, 993, 995, 5061, 8443},
-		Probe:       probe, New: newParser, Keywords: keywords(), Compile: compile,
+		Probe:       probe, New: func(l contract.Limits) contract.Parser { return newParser(l, spare) }, Keywords: keywords(), Compile: compile,
 		Events: []string{"invalid_sslv2_header", "invalid_tls_header", "invalid_record_version", "invalid_record_type", "invalid_handshake_message",
 			"heartbeat_message", "invalid_heartbeat_message", "overflow_heartbeat_message", "dataleak_heartbeat_mismatch", "handshake_invalid_length",
 			"multiple_sni_extensions", "invalid_sni_type", "invalid_sni_length", "too_many_records_in_packet", "error_message_encountered",
