@@ -4,7 +4,7 @@ SHARED  ?= ../shared
 WEB     := console/web
 export CGO_ENABLED := 0
 
-.PHONY: build run test lint bench conformance score bench-peer fuzz clean
+.PHONY: build run test lint bench conformance score bench-peer clean
 
 build: $(WEB)/dist/index.html
 	$(GO) build -o bin/dejpha ./cmd/dejpha
@@ -36,9 +36,6 @@ score: build
 
 bench-peer: build
 	scripts/bench-peer.sh $(SHARED)
-
-fuzz:
-	scripts/fuzz.sh
 
 clean:
 	rm -rf bin var $(WEB)/dist

@@ -43,6 +43,7 @@ type engine struct {
 	done    sync.WaitGroup
 	own     *epoch // with one worker
 	ownSize int
+	eager   bool // visit the merge point after every frame: a person watches
 }
 
 // batch is what one worker gets of a stretch.
@@ -157,7 +158,7 @@ func (e *engine) play(src capture.Source, stop <-chan struct{}, progress func(ui
 			return err
 		}
 		e.frame(&f)
-		if e.number%4096 == 0 {
+		if e.number%4096 == 0 || e.eager {
 			if progress != nil {
 				progress(e.number)
 			}
@@ -180,7 +181,7 @@ func (e *engine) frame(f *capture.Frame) {
 	if e.own != nil {
 		e.workers[0].frame(f, e.number, now)
 		e.ownSize++
-		if e.ownSize >= stretchPackets {
+		if e.ownSize >= stretchPackets || e.eager {
 			e.flush(false)
 		}
 		return

@@ -20,7 +20,9 @@ type merger struct {
 	wanting    []wanting
 	kinds      map[*rule.Rule]kindOfRule
 	accounts   *attack.Accounts
-	sealer     *sealer // nil: nothing is sealed
+	watcher    Watcher               // nil: nobody watches
+	open       map[attack.Key]uint64 // ids of open attacks, for the watcher
+	sealer     *sealer               // nil: nothing is sealed
 	report     func(behaviour.Finding)
 	seen       behaviour.Signal // the signal in hand
 	line       []byte
@@ -105,6 +107,11 @@ func (m *merger) observe(o attack.Observation, packets []Packet) {
 	if m.sealer != nil && len(packets) > 0 {
 		if key, ok := m.accounts.Key(&o); ok {
 			m.sealer.keep(key, packets)
+			m.act(events)
+			if id := m.open[key]; m.watcher != nil && id != 0 {
+				m.watcher.Packets(id, packets)
+			}
+			return
 		}
 	}
 	m.act(events)
@@ -127,6 +134,9 @@ func (m *merger) heartbeat(now int64) {
 	if m.sealer != nil {
 		m.fail(m.sealer.totals(now, m.sum.Ledger))
 	}
+	if m.watcher != nil {
+		m.watcher.Ledger(m.sum.Ledger, m.accounts.Open(), now)
+	}
 	if m.set.writes("heartbeat") {
 		m.line = eve.AppendHeartbeat(m.line[:0], now, eve.Ledger(m.sum.Ledger), m.accounts.Open())
 		m.write(m.line)
@@ -140,6 +150,10 @@ func (m *merger) act(events []attack.Event) {
 		switch ev.Kind {
 		case attack.Opened:
 			m.sum.Opened++
+			m.watch(&ev.Record)
+			if m.watcher != nil {
+				m.open[ev.Key] = ev.Record.ID
+			}
 			m.line = eve.AppendAttack(m.line[:0], &ev.Record)
 			m.write(m.line)
 			if d, ok := m.accounts.Decide(&ev.Record); ok {
@@ -147,6 +161,7 @@ func (m *merger) act(events []attack.Event) {
 				m.write(m.line)
 			}
 		case attack.Closed:
+			delete(m.open, ev.Key)
 			if m.sealer == nil || ev.Record.Authorised {
 				m.closed(&ev.Record)
 				continue
@@ -170,8 +185,15 @@ func (m *merger) acknowledged(records []attack.Record, err error) {
 	}
 }
 
+func (m *merger) watch(r *attack.Record) {
+	if m.watcher != nil {
+		m.watcher.Attack(*r)
+	}
+}
+
 func (m *merger) closed(r *attack.Record) {
 	m.sum.count(r)
+	m.watch(r)
 	m.line = eve.AppendAttack(m.line[:0], r)
 	m.write(m.line)
 }

@@ -169,7 +169,7 @@ func timeouts(fc *flow.Config, m map[string]map[string]int64) {
 }
 
 func newMerger(set *settings, out io.Writer, sum *Summary, seal *sealer) *merger {
-	m := &merger{set: set, out: out, sum: sum, sealer: seal, thresholds: hoststate.NewThresholds(thresholdTableMax), kinds: map[*rule.Rule]kindOfRule{}}
+	m := &merger{set: set, out: out, sum: sum, sealer: seal, thresholds: hoststate.NewThresholds(thresholdTableMax), kinds: map[*rule.Rule]kindOfRule{}, open: map[attack.Key]uint64{}}
 	m.accounts = attack.New(accountsConfig(set))
 	m.report = m.found
 	if set.detectors {

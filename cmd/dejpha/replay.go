@@ -33,6 +33,7 @@ type engineFlags struct {
 	FirewallRules string   `name:"firewall-rules-exclusive" placeholder:"FILE" help:"Firewall rules; not offered by this version."`
 	Verbose       int      `short:"v" type:"counter" help:"Say more."`
 	AlertsOnly    bool     `name:"alerts-only" help:"Write alerts and attacks to eve.json, no other records."`
+	RefusedLines  bool     `name:"refused-lines" help:"With -T: print the line numbers of refused rules and nothing else."`
 	LogFormat     string   `name:"log-format" enum:"text,json" default:"text" help:"Messages on stderr: text or json."`
 }
 
@@ -56,6 +57,12 @@ func (c *replayCmd) Run(w *world) error {
 	setup, err := c.setup(w)
 	if err != nil {
 		return err
+	}
+	if c.Test && c.RefusedLines {
+		for _, r := range setup.Refused {
+			fmt.Fprintln(w.stdout, r.Line)
+		}
+		return nil
 	}
 	if c.Test {
 		return checked(w, setup)

@@ -1,0 +1,12 @@
+// Package samples holds the project's own small captures, embedded.
+//
+// They were recorded with real tools against real services in network namespaces by scripts/record-samples.sh.
+// In: nothing. Out: captures by name. Called by shield's run when there is no interface to watch.
+package samples
+
+import "embed"
+
+// Files are the captures, *.pcap.
+//
+//go:embed *.pcap
+var Files embed.FS
