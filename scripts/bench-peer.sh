@@ -14,12 +14,23 @@ gunzip -c "$shared/rules/et-open.rules.gz" >"$work/all.rules"
 bin/dejpha -T -S "$work/all.rules" --refused-lines >"$work/refused" 2>/dev/null || true
 awk 'NR==FNR{skip[$1]=1;next} !(FNR in skip)' "$work/refused" "$work/all.rules" >"$work/ok.rules"
 packets=$(bin/dejpha replay --workers 1 --detectors off --disable-detection --alerts-only -l "$work/count" -r "$capture" | awk '/^packets/{print $2}')
+# Alerts only on both sides.
+/usr/bin/python3 - "$shared/peer/reference.yaml" "$work/peer.yaml" <<'PY'
+import sys, yaml
+c = yaml.safe_load(open(sys.argv[1]))
+for output in c["outputs"]:
+    for name, settings in output.items():
+        if name == "eve-log":
+            settings["types"] = ["alert"]
+        elif isinstance(settings, dict):
+            settings["enabled"] = False
+open(sys.argv[2], "w").write("%YAML 1.1\n---\n" + yaml.safe_dump(c))
+PY
 for i in $(seq "$runs"); do
 	rm -rf "$work/d" "$work/p"; mkdir -p "$work/d" "$work/p"
 	/usr/bin/time -f '%M' -o "$work/dm" taskset -c 0 bin/dejpha replay --workers 1 --detectors off --alerts-only -k none -S "$work/ok.rules" -l "$work/d" -r "$capture" >"$work/dout" 2>/dev/null
 	d=$(awk '/^time/{print $2}' "$work/dout")
-	/usr/bin/time -f '%M' -o "$work/pm" taskset -c 0 "$shared/peer/suricata" -c "$shared/peer/reference.yaml" --runmode single -k none -S "$work/ok.rules" -r "$capture" -l "$work/p" \
-		--set outputs.1.eve-log.types.0=alert -v >"$work/pout" 2>&1 || true
+	/usr/bin/time -f '%M' -o "$work/pm" taskset -c 0 "$shared/peer/suricata" -c "$work/peer.yaml" --runmode single -k none -S "$work/ok.rules" -r "$capture" -l "$work/p" -v >"$work/pout" 2>&1 || true
 	p=$(grep -o 'time elapsed [0-9.]*s' "$work/pout" | grep -o '[0-9.]*' | tail -1)
 	awk -v n="$packets" -v d="$d" -v p="${p:-0}" -v dm="$(tail -1 "$work/dm")" -v pm="$(tail -1 "$work/pm")" \
 		'BEGIN{printf "dejpha %.0f packets/s %d MiB; peer %.0f packets/s %d MiB; ratio %.2f\n", n/d, dm/1024, (p>0?n/p:0), pm/1024, (p>0?p/d:0)}'
