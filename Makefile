@@ -2,11 +2,13 @@
 GO      ?= go
 SHARED  ?= ../shared
 WEB     := console/web
+# The console's page, where there is one to build.
+PAGE    := $(if $(wildcard $(WEB)/package.json),$(WEB)/dist/index.html)
 export CGO_ENABLED := 0
 
 .PHONY: build run test lint bench conformance score bench-peer clean
 
-build: $(WEB)/dist/index.html
+build: $(PAGE)
 	$(GO) build -o bin/dejpha ./cmd/dejpha
 
 $(WEB)/dist/index.html: $(wildcard $(WEB)/package-lock.json) $(shell find $(WEB)/src $(WEB)/index.html -type f 2>/dev/null)
@@ -15,7 +17,7 @@ $(WEB)/dist/index.html: $(wildcard $(WEB)/package-lock.json) $(shell find $(WEB)
 run: build
 	./bin/dejpha run
 
-test: $(WEB)/dist/index.html
+test: $(PAGE)
 	$(GO) vet ./...
 	$(GO) test ./...
 
