@@ -44,7 +44,8 @@ type Config struct {
 	CommunityID      bool
 	CommunityIDSeed  uint16
 	PcapFilename     bool
-	Metadata         bool
+	References       bool
+	Verdict          bool
 
 	ActionOrder []string
 	AlertsMax   int
@@ -74,7 +75,7 @@ func Default() *Config {
 			"HTTP_PORTS": "80", "SHELLCODE_PORTS": "!80", "ORACLE_PORTS": "1521", "SSH_PORTS": "22", "DNP3_PORTS": "20000", "MODBUS_PORTS": "502",
 			"FILE_DATA_PORTS": "[$HTTP_PORTS,110,143]", "FTP_PORTS": "21", "GENEVE_PORTS": "6081", "VXLAN_PORTS": "4789", "TEREDO_PORTS": "3544", "SIP_PORTS": "[5060, 5061]",
 		},
-		Midstream: true, StreamChecksums: true, Checksums: true,
+		References: true, Midstream: true, StreamChecksums: true, Checksums: true,
 		EveFile: "eve.json", Memory: 512 << 20, Listen: "127.0.0.1:8470", State: "var",
 	}
 }
@@ -105,7 +106,7 @@ func Load(name string, sets []string) (c *Config, warnings []string, err error) 
 	}
 	c = Default()
 	c.Suricata = true
-	c.Midstream = false
+	c.Midstream, c.References = false, false
 	c.AddressVars["EXTERNAL_NET"] = "!$HOME_NET"
 	if err := c.suricata(t, false); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", name, err)

@@ -227,6 +227,8 @@ func (c *Config) eveTypes(v any) {
 					tree(s).flag("payload", &c.Payload)
 					tree(s).flag("payload-printable", &c.PayloadPrintable)
 					tree(s).flag("packet", &c.Packet)
+					tree(s).flag("reference", &c.References)
+					tree(s).flag("verdict", &c.Verdict)
 				}
 				if name == "files" {
 					c.eveType("fileinfo", on)

@@ -34,7 +34,7 @@ func AppendAlert(dst []byte, o *Options, a *Alert) []byte {
 		}
 	}
 	dst = flowBits(dst, a.FlowBits)
-	dst = appendRule(dst, a.Rule, a.Action)
+	dst = appendRule(dst, o, a.Rule, a.Action)
 	if a.Tx != nil {
 		dst = record(dst, a.Tx)
 		dst = files(dst, a.Tx)
@@ -50,7 +50,7 @@ func AppendAlert(dst []byte, o *Options, a *Alert) []byte {
 		dst = append(dst, '}')
 	}
 	dst = a.bytes(dst, o)
-	if a.Verdict != "" {
+	if o.Verdict && a.Verdict != "" {
 		dst = append(dst, `,"verdict":{"action":"`...)
 		dst = append(append(dst, a.Verdict...), '"')
 		if a.Reject != "" {
@@ -102,7 +102,7 @@ func flowBits(dst []byte, names []string) []byte {
 }
 
 // appendRule appends the "alert" object.
-func appendRule(dst []byte, r *rule.Rule, action string) []byte {
+func appendRule(dst []byte, o *Options, r *rule.Rule, action string) []byte {
 	dst = append(dst, `,"alert":{"action":"`...)
 	dst = append(dst, action...)
 	dst = append(dst, `","gid":`...)
@@ -119,7 +119,9 @@ func appendRule(dst []byte, r *rule.Rule, action string) []byte {
 		dst = append(dst, `,"target":"dest_ip"`...)
 	}
 	dst = ruleMetadata(dst, r.Metadata)
-	dst = ruleReferences(dst, r.References)
+	if o.References {
+		dst = ruleReferences(dst, r.References)
+	}
 	return append(dst, '}')
 }
 

@@ -16,6 +16,7 @@ type Options struct {
 	Payload, PayloadPrintable, Packet bool
 	PayloadBytesMax                   int
 	CommunityID                       bool
+	References, Verdict               bool // alerts: the rule's references, the packet's fate
 	CommunityIDSeed                   uint16
 	InterfaceName                     string
 	PcapFilename                      string              // written as pcap_filename when not empty
@@ -28,6 +29,7 @@ type Where struct {
 	Packet *decode.Packet
 	Flow   *flow.Flow
 	Dir    flow.Direction
+	Ending bool // the flow ended: Packet stands in
 }
 
 // begin appends the envelope's fields of a packet's event, without the closing brace.
@@ -52,7 +54,11 @@ func begin(dst []byte, o *Options, w Where, event string) []byte {
 		}
 	}
 	dst = append(dst, `,"pkt_src":"`...)
-	dst = append(dst, PacketSource(p)...)
+	if w.Ending {
+		dst = append(dst, "stream (flow timeout)"...)
+	} else {
+		dst = append(dst, PacketSource(p)...)
+	}
 	dst = append(dst, '"')
 	if o.CommunityID && p.IPVersion != 0 {
 		dst = append(dst, `,"community_id":"`...)

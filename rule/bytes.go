@@ -128,16 +128,16 @@ func (p *parser) byteTest(o *option) *fault {
 	default:
 		return faultf(o.valueAt, "byte_test: unknown operator %q", op)
 	}
-	if c.Count, err = p.bound(w[0], o.valueAt, 1, countMax(b.text)); err != nil {
+	if c.Count, err = p.bound(w[0], o.valueAt, 0, countMax(b.text)); err != nil {
 		return err
 	}
 	if c.Value, err = p.value(w[2], o.valueAt); err != nil {
 		return err
 	}
-	if c.Offset, err = p.bound(w[3], o.valueAt, -offsetMax, offsetMax); err != nil {
+	if c.Offset, err = p.bound(w[3], o.valueAt, -1<<31, 1<<31); err != nil {
 		return err
 	}
-	p.place(c)
+	p.place(c, c.Relative)
 	return nil
 }
 
@@ -163,10 +163,10 @@ func (p *parser) byteJump(o *option) *fault {
 	if c.Count, err = p.bound(w[0], o.valueAt, 0, countMax(b.text)); err != nil {
 		return err
 	}
-	if c.Offset, err = p.bound(w[1], o.valueAt, -offsetMax, offsetMax); err != nil {
+	if c.Offset, err = p.bound(w[1], o.valueAt, -1<<31, 1<<31); err != nil {
 		return err
 	}
-	p.place(c)
+	p.place(c, c.Relative)
 	return nil
 }
 
@@ -193,14 +193,14 @@ func (p *parser) byteExtract(o *option) *fault {
 	if c.Count, err = p.bound(w[0], o.valueAt, 1, countMax(b.text)); err != nil {
 		return err
 	}
-	if c.Offset, err = p.bound(w[1], o.valueAt, -offsetMax, offsetMax); err != nil {
+	if c.Offset, err = p.bound(w[1], o.valueAt, -1<<31, 1<<31); err != nil {
 		return err
 	}
 	if _, e := strconv.Atoi(c.Name); e == nil || c.Name == "" {
 		return faultf(o.valueAt, "byte_extract: %q is not a name", c.Name)
 	}
 	c.VarIndex = p.variable(c.Name)
-	p.place(c)
+	p.place(c, c.Relative)
 	return nil
 }
 
@@ -243,7 +243,7 @@ func (p *parser) byteMath(o *option) *fault {
 	if c.Count, err = p.bound(count, o.valueAt, 1, countMax(b.text)); err != nil {
 		return err
 	}
-	if c.Offset, err = p.bound(offset, o.valueAt, -offsetMax, offsetMax); err != nil {
+	if c.Offset, err = p.bound(offset, o.valueAt, -1<<31, 1<<31); err != nil {
 		return err
 	}
 	if c.RValue, err = p.value(rvalue, o.valueAt); err != nil {
@@ -253,7 +253,7 @@ func (p *parser) byteMath(o *option) *fault {
 		return faultf(o.valueAt, "byte_math: result is missing")
 	}
 	c.VarIndex = p.variable(c.Result)
-	p.place(c)
+	p.place(c, c.Relative)
 	return nil
 }
 
@@ -275,11 +275,11 @@ func (p *parser) isDataAt(o *option) *fault {
 		}
 	}
 	var err *fault
-	c.At, err = p.bound(v, o.valueAt, 0, offsetMax)
+	c.At, err = p.bound(v, o.valueAt, 0, 65535)
 	if err != nil {
 		return err
 	}
-	p.place(c)
+	p.place(c, c.Relative)
 	return nil
 }
 
@@ -314,7 +314,7 @@ func (p *parser) base64Decode(o *option) *fault {
 			return err
 		}
 	}
-	p.place(c)
+	p.place(c, c.Relative)
 	return nil
 }
 

@@ -64,15 +64,20 @@ func (p *parser) content(o *option) *fault {
 		return faultf(o.valueAt, "%s has %d bytes, at most %d", o.name, len(b), contentMax)
 	}
 	c := &Content{Pattern: b, Negated: negated, Pos: p.pos(o.at)}
-	p.last = c
-	p.place(c)
+	p.last, p.moved = c, nil
+	p.place(c, false)
 	return nil
 }
 
-// place puts a condition on bytes into the sticky buffer's group, else into the payload's.
-func (p *parser) place(c Condition) {
+// place puts a condition on bytes into the sticky buffer's group, else into the payload's; a relative one stays with
+// the content it is relative to, also when an old-style modifier moved that.
+func (p *parser) place(c Condition, relative bool) {
 	if p.sticky {
 		p.add(c)
+		return
+	}
+	if relative && p.moved != nil {
+		p.moveTo(*p.moved, c)
 		return
 	}
 	p.groups[0].Conditions = append(p.groups[0].Conditions, c)
@@ -229,6 +234,9 @@ func (p *parser) fastPattern(o *option) *fault {
 var pcreBuffers = map[byte]string{'U': "http_uri", 'I': "http_raw_uri", 'H': "http_header", 'D': "http_raw_header", 'P': "http_client_body", 'Q': "http_server_body", 'M': "http_method", 'C': "http_cookie", 'S': "http_stat_code", 'Y': "http_stat_msg", 'V': "http_user_agent", 'W': "http_host", 'Z': "http_raw_host"}
 
 func (p *parser) pcre(o *option) *fault {
+	if v := strings.TrimLeft(o.value, "! "); strings.HasPrefix(v, "/") { // quotes may be left out
+		o.value = o.value[:len(o.value)-len(v)] + `"` + v + `"`
+	}
 	s, negated, err := o.quoted()
 	if err != nil {
 		return err
@@ -279,7 +287,7 @@ func (p *parser) pcre(o *option) *fault {
 		}
 	}
 	if buffer == "" {
-		p.place(c)
+		p.place(c, c.Relative)
 		return nil
 	}
 	if p.sticky {

@@ -162,6 +162,7 @@ func (p *parser) modifier(o *option, b Buffer) *fault {
 		}
 	}
 	p.moveTo(b, p.last)
+	p.moved = &b
 	return nil
 }
 
@@ -178,8 +179,12 @@ func (p *parser) moveTo(b Buffer, c Condition) {
 
 func (p *parser) transform(o *option, arg bool) *fault {
 	g := &p.groups[len(p.groups)-1]
-	if len(p.groups) == 1 || len(g.Conditions) > 0 {
-		return faultf(o.at, "%s stands right behind a sticky buffer", o.name)
+	if len(p.groups) == 1 {
+		return faultf(o.at, "%s follows no sticky buffer", o.name)
+	}
+	if len(g.Conditions) > 0 { // what follows looks at the buffer changed once more
+		p.groups = append(p.groups, Group{Buffer: g.Buffer, Transforms: append([]Transform(nil), g.Transforms...)})
+		g = &p.groups[len(p.groups)-1]
 	}
 	v := o.value
 	if s, _, err := o.quoted(); err == nil {

@@ -131,6 +131,7 @@ type parser struct {
 	line   int
 	column int
 	groups []Group
+	moved  *Buffer  // where an old-style modifier moved the latest content
 	last   *Content // the latest content, for modifiers
 	lastIn int      // the group it stands in
 	sticky bool     // a sticky buffer is in force

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/flow"
 )
 
@@ -240,6 +241,25 @@ func (e *engine) flush(last bool) {
 	e.filled = 0
 }
 
+// stats writes the engine's counters.
+func (e *engine) stats() {
+	if !e.set.writes("stats") {
+		return
+	}
+	s := eve.Stats{At: max(e.clock.Now(), 0), Packets: e.number, Alerts: e.merge.sum.Alerts, Decode: make([]uint64, len(decode.EventNames))}
+	for _, w := range e.workers {
+		s.Bytes += w.counts.Bytes
+		s.Flows += w.counts.Flows
+		for i, n := range w.counts.Decode {
+			s.Decode[i] += n
+		}
+		if w.detect != nil {
+			s.AlertsOverflowed += w.detect.Stats.Overflow
+		}
+	}
+	e.merge.write(eve.AppendStats(nil, &s))
+}
+
 // close ends all flows and accounts; the engine is finished afterwards.
 func (e *engine) close() error {
 	e.flush(true)
@@ -250,5 +270,6 @@ func (e *engine) close() error {
 		e.done.Wait()
 	}
 	e.merge.finish()
+	e.stats()
 	return e.merge.err
 }

@@ -23,12 +23,14 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 	f := in.Flow
 	where := eve.Where{Packet: in.Packet, Flow: f, Dir: in.Dir}
 	if in.Packet == nil {
+		where.Ending = true
 		where.Packet = w.lastPacket(f, m)
 	}
 	p := where.Packet
 	a := eve.Alert{Where: where, Rule: m.Rule, Action: "allowed", TxID: m.TxID, HasTx: m.HasTx, Stream: m.Stream, Payload: p.Payload, Tx: m.Tx, TxDir: contract.Direction(m.Dir)}
+	a.Verdict = "alert"
 	if m.Dropped {
-		a.Action = "blocked"
+		a.Action, a.Verdict = "blocked", "drop"
 	}
 	start := len(o.bytes)
 	if !m.Rule.NoAlert && !m.Silent {
@@ -185,6 +187,11 @@ func (w *worker) decodeEvents(p *decode.Packet, f *flow.Flow, dir flow.Direction
 		return
 	}
 	w.counts.DecodeEvents++
+	for i := range decode.EventNames {
+		if p.Events.Has(i) {
+			w.counts.Decode[i]++
+		}
+	}
 	if !w.set.writes("anomaly") {
 		return
 	}

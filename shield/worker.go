@@ -34,10 +34,14 @@ type worker struct {
 	counts  Counters
 }
 
+// decodeCounters counts packets by decode event.
+type decodeCounters [len(decode.EventNames)]uint64
+
 // Counters are a worker's own figures, added up for the summary.
 type Counters struct {
 	Bytes, Fragments, Flows, Matches, Records, DecodeEvents, StreamEvents uint64
-	Undecodable                                                           [32]uint64 // by decode.Reason
+	Decode                                                                decodeCounters // packets by decode event
+	Undecodable                                                           [32]uint64     // by decode.Reason
 }
 
 // frame is the trip of one frame, from bytes to findings.

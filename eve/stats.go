@@ -1,0 +1,53 @@
+package eve
+
+import (
+	"strings"
+
+	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/jsonline"
+)
+
+// Stats are an engine's counters since its start.
+type Stats struct {
+	At                       int64
+	Packets, Bytes           uint64
+	Decode                   []uint64 // by decode event
+	Flows                    uint64
+	Alerts, AlertsOverflowed uint64
+}
+
+// AppendStats appends one stats line with its newline. Decode events are grouped by the layer before their dot.
+func AppendStats(dst []byte, s *Stats) []byte {
+	dst = append(dst, '{')
+	dst = jsonline.KeyTime(dst, "timestamp", s.At)
+	dst = append(dst, `,"event_type":"stats","stats":{"decoder":{`...)
+	dst = jsonline.KeyUint(dst, "pkts", s.Packets)
+	dst = jsonline.KeyUint(dst, "bytes", s.Bytes)
+	dst = append(dst, `,"event":{`...)
+	last := ""
+	for i, name := range decode.EventNames {
+		layer, word, ok := strings.Cut(name, ".")
+		if !ok {
+			layer, word = "", name
+		}
+		if layer != last {
+			if last != "" {
+				dst = append(dst, '}')
+			}
+			if layer != "" {
+				dst = append(jsonline.AppendKey(dst, layer), '{')
+			}
+			last = layer
+		}
+		dst = jsonline.KeyUint(dst, word, s.Decode[i])
+	}
+	if last != "" {
+		dst = append(dst, '}')
+	}
+	dst = append(dst, `}},"flow":{`...)
+	dst = jsonline.KeyUint(dst, "total", s.Flows)
+	dst = append(dst, `},"detect":{`...)
+	dst = jsonline.KeyUint(dst, "alert", s.Alerts)
+	dst = jsonline.KeyUint(dst, "alert_queue_overflow", s.AlertsOverflowed)
+	return append(dst, "}}}\n"...)
+}
