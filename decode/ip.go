@@ -38,9 +38,10 @@ func (d *Decoder) ipv4(p *Packet, b []byte) {
 	case header < 20:
 		p.fail(BadIP, IPv4HeaderTooSmall)
 		return
-	case total == 0 && len(b) > 0: // segmentation offload leaves it to the card
+	case total == 0: // segmentation offload leaves it to the card
 		total = len(b)
-	case total < header:
+	}
+	if total < header {
 		p.fail(BadIP, IPv4LengthBelowHeader)
 		return
 	}

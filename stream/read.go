@@ -28,6 +28,7 @@ func (e *Engine) Next(s *Session, dir flow.Direction, c Cursor) (data []byte, ga
 	}
 	if c == App {
 		gap = int(d.told)
+		d.offered = from + uint32(len(data))
 	}
 	end = s.ended && len(d.later) == 0 || d.finDone && d.read[c]+uint32(len(data)) == d.next || d.rst
 	return data, gap, end
@@ -40,7 +41,7 @@ func (e *Engine) skipHole(s *Session, d *side) {
 	if !lost && !(s.ended && len(d.later) > 0) {
 		return
 	}
-	if after(s.visible(d, e.cfg.Inline), d.read[App]) && d.told == 0 && !d.app {
+	if after(d.next, d.offered) {
 		return // the parser has not had its turn on what lies before the hole
 	}
 	to := d.acked
@@ -55,7 +56,7 @@ func (e *Engine) skipHole(s *Session, d *side) {
 	e.Counters.Gaps++
 	d.buf = d.buf[:0]
 	d.base, d.next = to, to
-	d.read = [2]uint32{to, to}
+	d.read, d.offered = [2]uint32{to, to}, to
 	d.recent = d.recent[:0]
 	e.drain(d)
 }
@@ -66,7 +67,7 @@ func (e *Engine) Advance(s *Session, dir flow.Direction, c Cursor, n int) {
 	d.read[c] += uint32(n)
 	if c == App {
 		d.told = 0
-		d.app = true
+		d.app = d.app || n > 0
 	}
 	e.trim(d)
 }

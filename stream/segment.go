@@ -110,7 +110,7 @@ func (d *side) start(t *decode.TCP) {
 func (d *side) startAt(first uint32) {
 	d.began, d.isn, d.first = true, first-1, first
 	d.next, d.highest, d.base, d.acked = first, first, first, first
-	d.read = [2]uint32{first, first}
+	d.read, d.offered = [2]uint32{first, first}, first
 }
 
 // follow takes a packet of a known session through its states.

@@ -94,14 +94,15 @@ type side struct {
 	skipped uint64
 	policy  Policy
 
-	buf    []byte // bytes in order not passed by both readers; buf[0] has number base
-	base   uint32
-	read   [2]uint32 // per reader: sequence number of the next byte to read
-	told   uint32    // size of the gap just before read[App], not yet told
-	later  []segment // out of order, by number
-	recent []span    // recent segments within buf, for overlap policy
-	total  uint64    // bytes put in order
-	app    bool      // app took bytes since raw was last looked at
+	buf     []byte // bytes in order not passed by both readers; buf[0] has number base
+	base    uint32
+	offered uint32    // up to here the parser was shown bytes, taken or not
+	read    [2]uint32 // per reader: sequence number of the next byte to read
+	told    uint32    // size of the gap just before read[App], not yet told
+	later   []segment // out of order, by number
+	recent  []span    // recent segments within buf, for overlap policy
+	total   uint64    // bytes put in order
+	app     bool      // app took bytes since raw was last looked at
 }
 
 // segment is bytes that came before their turn.

@@ -1,0 +1,75 @@
+package flow
+
+import (
+	"testing"
+
+	"github.com/dejpha/dejpha/decode"
+)
+
+func udp(src, dst byte, sport, dport uint16, now int64) *decode.Packet {
+	p := &decode.Packet{IPVersion: 4, Proto: decode.ProtoUDP, HasL4: true, Time: now, Number: uint64(now/1e9) + 1, SrcPort: sport, DstPort: dport}
+	p.Src = decode.Addr{10: 0xff, 11: 0xff, 12: 10, 15: src}
+	p.Dst = decode.Addr{10: 0xff, 11: 0xff, 12: 10, 15: dst}
+	return p
+}
+
+const sec = int64(1e9)
+
+func TestBothDirectionsAreOneFlow(t *testing.T) {
+	tb := NewTable(Config{})
+	f, dir, fresh := tb.Lookup(udp(1, 2, 5000, 53, sec))
+	if f == nil || dir != ToServer || !fresh {
+		t.Fatalf("first packet: %v %v %v", f, dir, fresh)
+	}
+	tb.Update(f, udp(1, 2, 5000, 53, sec), dir)
+	g, dir, fresh := tb.Lookup(udp(2, 1, 53, 5000, 2*sec))
+	if g != f || dir != ToClient || fresh {
+		t.Errorf("the answer: same flow %v, direction %v, fresh %v", g == f, dir, fresh)
+	}
+	if PairHash(udp(1, 2, 1, 2, 0), 9) != PairHash(udp(2, 1, 7, 8, 0), 9) {
+		t.Error("the pair hash depends on direction or ports")
+	}
+}
+
+func TestSilenceEndsAFlowAtLookUpAndAtSweep(t *testing.T) {
+	var ended []EndReason
+	tb := NewTable(Config{OnEnd: func(f *Flow) { ended = append(ended, f.Reason) }})
+	f, _, _ := tb.Lookup(udp(1, 2, 5000, 53, sec))
+	id := f.ID
+	g, _, fresh := tb.Lookup(udp(1, 2, 5000, 53, 40*sec))
+	if !fresh || g.ID == id || len(ended) != 1 || ended[0] != Timeout {
+		t.Errorf("after 39 s of silence: fresh %v, ended %v", fresh, ended)
+	}
+	tb.Sweep(60 * sec)
+	if len(ended) != 1 {
+		t.Errorf("the sweep ended a flow too early: %v", ended)
+	}
+	tb.Sweep(71 * sec)
+	if len(ended) != 2 || tb.Counters.Live != 0 {
+		t.Errorf("the sweep left it: %v, %d live", ended, tb.Counters.Live)
+	}
+}
+
+func TestAFullTableEvictsTheLeastUseful(t *testing.T) {
+	tb := NewTable(Config{MemoryBytes: 1})
+	for i := range 5000 {
+		p := udp(1, 2, uint16(i+1), 53, sec)
+		f, _, _ := tb.Lookup(p)
+		f.Pinned = i == 0
+	}
+	if tb.Counters.Live > minFlows || tb.Counters.Evicted == 0 {
+		t.Errorf("%d live, %d evicted", tb.Counters.Live, tb.Counters.Evicted)
+	}
+	if _, _, fresh := tb.Lookup(udp(1, 2, 1, 53, sec)); fresh {
+		t.Error("a pinned flow was evicted")
+	}
+}
+
+func TestKnownFlowAllocatesNothing(t *testing.T) {
+	tb := NewTable(Config{})
+	p := udp(1, 2, 5000, 53, sec)
+	tb.Lookup(p)
+	if n := testing.AllocsPerRun(1000, func() { f, d, _ := tb.Lookup(p); tb.Update(f, p, d) }); n != 0 {
+		t.Errorf("%v allocations a packet, want 0", n)
+	}
+}
