@@ -186,6 +186,7 @@ func (e *engine) figures(sum *Summary) {
 		sum.Counters.Bytes += w.counts.Bytes
 		sum.Counters.Flows += w.counts.Flows
 		sum.Counters.Records += w.counts.Records
+		sum.Counters.Broken += w.counts.Broken
 		for i, n := range w.counts.Undecodable {
 			if n > 0 {
 				if sum.Reasons == nil {

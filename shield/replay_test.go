@@ -158,4 +158,7 @@ func playSpoilt(t *testing.T, setup *Setup, spoilt []byte, name string) {
 	if !sum.Ledger.Balanced() {
 		t.Errorf("%s: the ledger does not balance: %+v", name, sum.Ledger)
 	}
+	if e.figures(sum); sum.Counters.Broken > 0 {
+		t.Errorf("%s: the trip of %d packets was given up", name, sum.Counters.Broken)
+	}
 }

@@ -63,6 +63,7 @@ func (s *Summary) Add(o *Summary) {
 	s.Captures += o.Captures
 	s.CutCaptures += o.CutCaptures
 	s.Elapsed += o.Elapsed
+	s.Counters.Broken += o.Counters.Broken
 	s.PeakBytes = max(s.PeakBytes, o.PeakBytes)
 	for _, p := range []struct {
 		to   *map[string]uint64
@@ -98,6 +99,9 @@ func (s *Summary) Print(w io.Writer) {
 	fmt.Fprintf(w, "alerts     %d\n", s.Alerts)
 	if s.CutCaptures > 0 {
 		fmt.Fprintf(w, "captures   %d of %d end inside their last record\n", s.CutCaptures, s.Captures)
+	}
+	if n := s.Counters.Broken; n > 0 {
+		fmt.Fprintf(w, "FAULT      the trip of %d packets was given up: please report it with the capture\n", n)
 	}
 	seconds := s.Elapsed.Seconds()
 	fmt.Fprintf(w, "time       %.2f s, %.0f packets/s; peak memory %d MiB\n", seconds, float64(l.Received)/max(seconds, 1e-9), s.PeakBytes>>20)

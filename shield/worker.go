@@ -41,6 +41,7 @@ type decodeCounters [len(decode.EventNames)]uint64
 type Counters struct {
 	Bytes, Fragments, Flows, Matches, Records, DecodeEvents, StreamEvents uint64
 	Decode                                                                decodeCounters // packets by decode event
+	Broken                                                                uint64         // packets whose trip was given up: a fault of ours, said loudly
 	Undecodable                                                           [32]uint64     // by decode.Reason
 }
 
@@ -59,7 +60,15 @@ func (w *worker) frame(f *capture.Frame, number uint64, now int64) {
 	} else {
 		w.out.ledger.Inspected++
 	}
+	defer w.survive()
 	w.trip(p, 0, f)
+}
+
+// survive counts a broken invariant of ours that a packet brought to light: one packet must not end the shield.
+func (w *worker) survive() {
+	if recover() != nil {
+		w.counts.Broken++
+	}
 }
 
 // trip takes one decoded packet through flow, stream, app and detect, then what it carries.
