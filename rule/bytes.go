@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"math"
 	"strconv"
 	"strings"
 )
@@ -128,13 +129,17 @@ func (p *parser) byteTest(o *option) *fault {
 	default:
 		return faultf(o.valueAt, "byte_test: unknown operator %q", op)
 	}
-	if c.Count, err = p.bound(w[0], o.valueAt, 0, countMax(b.text)); err != nil {
+	least := int64(1)
+	if b.text {
+		least = 0 // as many digits as stand there
+	}
+	if c.Count, err = p.bound(w[0], o.valueAt, least, countMax(b.text)); err != nil {
 		return err
 	}
 	if c.Value, err = p.value(w[2], o.valueAt); err != nil {
 		return err
 	}
-	if c.Offset, err = p.bound(w[3], o.valueAt, -1<<31, 1<<31); err != nil {
+	if c.Offset, err = p.bound(w[3], o.valueAt, math.MinInt32, math.MaxInt32); err != nil {
 		return err
 	}
 	p.place(c, c.Relative)
@@ -177,6 +182,7 @@ func (p *parser) variable(name string) int {
 		i = len(p.vars)
 		p.vars[name] = i
 	}
+	p.made[name] = p.inForce()
 	return i
 }
 
@@ -388,6 +394,24 @@ func (p *parser) span(n *Number, a, b string, op NumberOp, negated bool, read fu
 		n.Op = NotRange
 	}
 	return n, nil
+}
+
+// flowSides are the words before a count of a flow: flow.pkts:toserver,>10.
+var flowSides = map[string]string{"toserver": "_toserver", "toclient": "_toclient", "either": ""}
+
+// flowNumber reads flow.pkts and flow.bytes, which may name a direction first.
+func (p *parser) flowNumber(o *option) *fault {
+	side, rest, ok := strings.Cut(o.value, ",")
+	if !ok {
+		return p.packetNumber(o)
+	}
+	suffix, ok := flowSides[strings.TrimSpace(side)]
+	if !ok {
+		return faultf(o.valueAt, "%s: expected toserver, toclient or either, found %q", o.name, clip(side))
+	}
+	copied := *o
+	copied.name, copied.value = o.name+suffix, rest
+	return p.packetNumber(&copied)
 }
 
 func (p *parser) packetNumber(o *option) *fault {

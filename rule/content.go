@@ -100,12 +100,30 @@ func (p *parser) bound(s string, at int, lo, hi int64) (Bound, *fault) {
 		if !ok {
 			return Bound{}, faultf(at, "%q is neither a number nor a variable set before", clip(s))
 		}
+		if from := p.made[s]; from != p.inForce() {
+			return Bound{}, faultf(at, "%q was read from %s and cannot be used on %s", clip(s), bufferWords(from), bufferWords(p.inForce()))
+		}
 		return Bound{Set: true, Var: s, VarIndex: i}, nil
 	}
 	if v < lo || v > hi {
 		return Bound{}, faultf(at, "%d is not between %d and %d", v, lo, hi)
 	}
 	return Bound{Set: true, Value: v}, nil
+}
+
+// inForce is the name of the buffer that conditions on bytes go to, "" for the payload.
+func (p *parser) inForce() string {
+	if !p.sticky {
+		return ""
+	}
+	return p.groups[len(p.groups)-1].Buffer.Name
+}
+
+func bufferWords(name string) string {
+	if name == "" {
+		return "the payload"
+	}
+	return name
 }
 
 const offsetMax = 65535
@@ -234,17 +252,14 @@ func (p *parser) fastPattern(o *option) *fault {
 var pcreBuffers = map[byte]string{'U': "http_uri", 'I': "http_raw_uri", 'H': "http_header", 'D': "http_raw_header", 'P': "http_client_body", 'Q': "http_server_body", 'M': "http_method", 'C': "http_cookie", 'S': "http_stat_code", 'Y': "http_stat_msg", 'V': "http_user_agent", 'W': "http_host", 'Z': "http_raw_host"}
 
 func (p *parser) pcre(o *option) *fault {
-	if v := strings.TrimLeft(o.value, "! "); strings.HasPrefix(v, "/") { // quotes may be left out
-		o.value = o.value[:len(o.value)-len(v)] + `"` + v + `"`
-	}
-	s, negated, err := o.quoted()
+	s, negated, begin, err := o.expression()
 	if err != nil {
 		return err
 	}
 	var captures []Capture
 	if i := strings.LastIndexByte(s, '/'); i >= 0 {
 		if j := strings.IndexByte(s[i:], ','); j >= 0 {
-			if captures, err = captureNames(s[i+j+1:], o.valueAt+i+j+1); err != nil {
+			if captures, err = captureNames(s[i+j+1:], begin+i+j+1); err != nil {
 				return err
 			}
 			s = s[:i+j]
@@ -254,7 +269,7 @@ func (p *parser) pcre(o *option) *fault {
 	if len(s) < 2 || s[0] != '/' || end == 0 {
 		return faultf(o.valueAt, "pcre: expected \"/expression/flags\"")
 	}
-	c := &PCRE{Pattern: strings.ReplaceAll(s[1:end], `\;`, ";"), Negated: negated, Captures: captures, Pos: p.pos(o.valueAt + 2)}
+	c := &PCRE{Pattern: strings.ReplaceAll(s[1:end], `\;`, ";"), Negated: negated, Captures: captures, Pos: p.pos(begin + 1)}
 	var buffer string
 	for i := end + 1; i < len(s); i++ {
 		switch f := s[i]; f {
@@ -278,10 +293,10 @@ func (p *parser) pcre(o *option) *fault {
 		default:
 			name, ok := pcreBuffers[f]
 			if !ok {
-				return faultf(o.valueAt+1+i, "pcre: unknown flag %q", string(f))
+				return faultf(begin+i, "pcre: unknown flag %q", string(f))
 			}
 			if buffer != "" {
-				return faultf(o.valueAt+1+i, "pcre: two flags name a buffer")
+				return faultf(begin+i, "pcre: two flags name a buffer")
 			}
 			buffer = name
 		}
@@ -290,15 +305,41 @@ func (p *parser) pcre(o *option) *fault {
 		p.place(c, c.Relative)
 		return nil
 	}
-	if p.sticky {
-		return faultf(o.valueAt+1+end, "pcre: a flag for a buffer cannot follow a sticky buffer")
-	}
-	e, ok := p.env.Vocabulary.Keyword(buffer)
+	return p.pcreBuffer(o, c, buffer, begin+end+1)
+}
+
+// pcreBuffer files an expression whose flag names a buffer; beside a sticky buffer only its own letter may stand.
+func (p *parser) pcreBuffer(o *option, c *PCRE, name string, at int) *fault {
+	e, ok := p.env.Vocabulary.Keyword(name)
 	if !ok {
-		return faultf(o.valueAt, "pcre: buffer %s is not offered", buffer)
+		return faultf(o.valueAt, "pcre: buffer %s is not offered", name)
 	}
-	p.moveTo(Buffer{Name: e.Name, App: e.App, Keyword: e.Index, Multi: e.Multi, Streaming: e.Streaming}, c)
+	p.directions(o, e)
+	if !p.sticky {
+		p.moveTo(Buffer{Name: e.Name, App: e.App, Keyword: e.Index, Multi: e.Multi, Streaming: e.Streaming}, c)
+		return nil
+	}
+	b := p.groups[len(p.groups)-1].Buffer
+	same := b.Name == e.Name && b.App == e.App || b.Name == "file.data" && e.Name == "http.response_body" // one buffer with two names
+	if !same {
+		return faultf(at, "pcre: the flag names %s, the sticky buffer is %s; write %s before the expression and leave the flag out", e.Name, b.Name, e.Name)
+	}
+	p.add(c)
 	return nil
+}
+
+// expression takes pcre's value, in quotes or bare; begin is where the text between the quotes stands.
+func (o *option) expression() (s string, negated bool, begin int, err *fault) {
+	v := o.value
+	if strings.HasPrefix(v, "!") {
+		negated, v = true, strings.TrimSpace(v[1:])
+	}
+	begin = o.valueAt + len(o.value) - len(v)
+	if strings.HasPrefix(v, "/") {
+		return v, negated, begin, nil
+	}
+	s, negated, err = o.quoted()
+	return s, negated, begin + 1, err
 }
 
 func captureNames(s string, at int) (out []Capture, err *fault) {

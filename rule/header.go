@@ -61,6 +61,11 @@ func (p *parser) header(s string) *fault {
 		r.Src.Any, r.Dst.Any, r.SrcPorts.Any, r.DstPorts.Any = true, true, true, true
 		return nil
 	}
+	for i := 2; i < len(w); i++ {
+		if strings.Count(w[i], "[") != strings.Count(w[i], "]") { // an open bracket swallows the words behind it
+			return faultf(at[i], "unbalanced brackets in %q", clip(w[i]))
+		}
+	}
 	if len(w) != 7 {
 		return faultf(at[len(w)-1], "expected source, port, direction, destination, port")
 	}

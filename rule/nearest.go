@@ -5,8 +5,14 @@ import (
 	"slices"
 )
 
+// longestWord keeps a hint cheap: no keyword is as long, and the time grows with the word.
+const longestWord = 64
+
 // Nearest returns the word closest to word by edit distance, "" if none is close.
 func Nearest(word string, words []string) string {
+	if len(word) > longestWord {
+		return ""
+	}
 	best, least := "", len(word)/2+1
 	for _, w := range words {
 		if abs(len(w)-len(word)) >= least {
@@ -26,22 +32,24 @@ func abs(n int) int {
 	return n
 }
 
-// distance is Levenshtein's.
+// distance counts the insertions, deletions, changes and swaps of neighbours from a to b.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
+	row, above, before := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
+	for i := 1; i <= len(a); i++ {
+		before, above, row = above, row, before
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := above[j-1]
+			if a[i-1] != b[j-1] {
 				cost++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
+			row[j] = min(cost, above[j]+1, row[j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
 		}
 	}
 	return row[len(b)]

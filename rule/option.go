@@ -27,7 +27,7 @@ func languageWords() map[string]func(*parser, *option) *fault {
 		"ack": (*parser).packetNumber, "tcp.ack": (*parser).packetNumber, "window": (*parser).packetNumber, "tcp.window": (*parser).packetNumber,
 		"tcp.mss": (*parser).packetNumber, "tcp.wscale": (*parser).packetNumber, "tos": (*parser).packetNumber, "icmpv6.mtu": (*parser).packetNumber,
 		"vlan.id": (*parser).packetNumber, "vlan.layers": (*parser).packetNumber, "fragoffset": (*parser).packetNumber, "flow.age": (*parser).packetNumber,
-		"flow.pkts": (*parser).packetNumber, "flow.bytes": (*parser).packetNumber,
+		"flow.pkts": (*parser).flowNumber, "flow.bytes": (*parser).flowNumber,
 		"flow.pkts_toserver": (*parser).packetNumber, "flow.pkts_toclient": (*parser).packetNumber, "flow.bytes_toserver": (*parser).packetNumber, "flow.bytes_toclient": (*parser).packetNumber,
 		"ip_proto": (*parser).word, "sameip": (*parser).word, "ipopts": (*parser).word, "fragbits": (*parser).word, "stream_size": (*parser).word,
 		"ipv4-csum": (*parser).word, "tcpv4-csum": (*parser).word, "udpv4-csum": (*parser).word, "icmpv4-csum": (*parser).word,
@@ -38,7 +38,21 @@ func languageWords() map[string]func(*parser, *option) *fault {
 // notOffered are words of the language that this version refuses by name, so that nothing is half-loaded.
 var notOffered = map[string]bool{
 	"lua": true, "luajit": true, "geoip": true, "iprep": true, "dataset": true, "datarep": true, "filestore": true, "frame": true, "luaxform": true,
-	"entropy": true, "config": true, "bypass": true, "detection-hook": true, "l3_proto": true,
+	"entropy": true, "config": true, "bypass": true, "detection-hook": true, "l3_proto": true, "asn1": true, "ftpbounce": true,
+	"nfq_set_mark": true, "rpc": true, "cluster": true, "file.magic": true, "filemagic": true, "filemd5": true, "filesha1": true, "filesha256": true,
+}
+
+// notOfferedFamilies are the first parts of keywords of protocols that this version does not read.
+var notOfferedFamilies = []string{"dhcp.", "dnp3_", "email.", "enip", "http2.", "ike.", "mdns.", "modbus", "mqtt.", "nfs", "ntp.", "pgsql.", "quic.", "rfb.", "sdp.", "sip.", "snmp.", "websocket."}
+
+// peerHas says whether a keyword is of a protocol that the peer reads and this version does not: that is no misspelling.
+func peerHas(name string) bool {
+	for _, f := range notOfferedFamilies {
+		if strings.HasPrefix(name, f) {
+			return true
+		}
+	}
+	return false
 }
 
 // aliases of packet words.
@@ -59,6 +73,9 @@ var transforms = map[string]bool{
 
 // option acts on one keyword.
 func (p *parser) option(o *option) *fault {
+	if !p.known(o.name) {
+		o.name = strings.ToLower(o.name) // written otherwise in some rule sets; the peer reads any case
+	}
 	if f, ok := p.env.words[o.name]; ok {
 		return f(p, o)
 	}
@@ -68,20 +85,51 @@ func (p *parser) option(o *option) *fault {
 	if arg, ok := transforms[o.name]; ok {
 		return p.transform(o, arg)
 	}
+	if o.name == "pkt_data" {
+		p.sticky, p.last, p.moved = false, nil, nil
+		return nil
+	}
 	if name, ok := packetBuffers[o.name]; ok {
 		p.setBuffer(Buffer{Name: name})
 		p.has.base64 = p.has.base64 || name == "base64_data"
 		return nil
 	}
 	e, ok := p.env.Vocabulary.Keyword(o.name)
+	if !ok && peerHas(o.name) {
+		return faultf(o.at, "keyword %q is not offered by this version", o.name)
+	}
 	if !ok {
 		return faultf(o.at, "unknown keyword %q%s", o.name, hint(o.name, append(p.env.Vocabulary.Words(), keys(p.env.words)...)))
 	}
 	return p.entry(o, e)
 }
 
+// known says whether a keyword is offered exactly as written.
+func (p *parser) known(name string) bool {
+	if _, ok := p.env.words[name]; ok {
+		return true
+	}
+	if _, ok := transforms[name]; ok {
+		return true
+	}
+	if _, ok := packetBuffers[name]; ok {
+		return true
+	}
+	_, ok := p.env.Vocabulary.Keyword(name)
+	return ok
+}
+
+// onceEntries are protocols' keywords that the peer takes only once a rule.
+var onceEntries = map[string]bool{"smb.version": true}
+
 // entry acts on a protocol's keyword.
 func (p *parser) entry(o *option, e Entry) *fault {
+	p.directions(o, e)
+	if onceEntries[e.Name] {
+		if err := p.once(o); err != nil {
+			return err
+		}
+	}
 	switch e.Kind {
 	case BufferEntry:
 		b := Buffer{Name: e.Name, App: e.App, Keyword: e.Index, Multi: e.Multi, Streaming: e.Streaming}
@@ -179,7 +227,7 @@ func (p *parser) moveTo(b Buffer, c Condition) {
 
 func (p *parser) transform(o *option, arg bool) *fault {
 	g := &p.groups[len(p.groups)-1]
-	if len(p.groups) == 1 {
+	if !p.sticky {
 		return faultf(o.at, "%s follows no sticky buffer", o.name)
 	}
 	if len(g.Conditions) > 0 { // what follows looks at the buffer changed once more
@@ -189,6 +237,8 @@ func (p *parser) transform(o *option, arg bool) *fault {
 	v := o.value
 	if s, _, err := o.quoted(); err == nil {
 		v = s
+	} else if o.name == "pcrexform" {
+		return faultf(max(o.valueAt, o.at), "pcrexform: expected a regular expression in double quotes")
 	}
 	if !arg && o.has {
 		return faultf(o.valueAt, "%s takes no value", o.name)

@@ -56,7 +56,7 @@ func faultf(at int, format string, args ...any) *fault {
 // ParseFile reads every rule of a file. Refused rules are wholly absent; the others are all there.
 func ParseFile(name string, text []byte, env *Environment) (rules []*Rule, refused []Refusal) {
 	src := strings.TrimPrefix(string(text), "\ufeff")
-	seen := map[[2]uint32]*Rule{}
+	seen := map[[2]uint32]int{} // where a rule stands in rules
 	if env.words == nil {
 		env.words = languageWords()
 	}
@@ -80,20 +80,16 @@ func ParseFile(name string, text []byte, env *Environment) (rules []*Rule, refus
 		}
 		r.File = name
 		id := [2]uint32{r.GID, r.SID}
-		if old := seen[id]; old != nil {
+		if at, ok := seen[id]; ok {
+			old := rules[at]
 			if r.Rev <= old.Rev {
 				refused = append(refused, Refusal{name, start, 1, "sid", fmt.Sprintf("sid %d stands already in line %d with revision %d", r.SID, old.Line, old.Rev), r.SID})
 				continue
 			}
-			for i := range rules {
-				if rules[i] == old {
-					rules[i] = r
-				}
-			}
-			seen[id] = r
+			rules[at] = r
 			continue
 		}
-		seen[id] = r
+		seen[id] = len(rules)
 		rules = append(rules, r)
 	}
 	return rules, refused
@@ -136,13 +132,14 @@ type parser struct {
 	lastIn int      // the group it stands in
 	sticky bool     // a sticky buffer is in force
 	vars   map[string]int
-	done   map[string]bool // keywords that may stand once
+	made   map[string]string // the buffer that a variable was read from
+	done   map[string]bool   // keywords that may stand once
 	has    flags
 }
 
 type flags struct {
 	sid, priority, base64, base64Decode, content bool
-	toServer, toClient                           bool
+	toServer, toClient, bothWays                 bool // there are keywords of requests, of replies, of either
 }
 
 func parseRule(text string, env *Environment, line, column int) (*Rule, *fault) {
@@ -155,7 +152,7 @@ func parseRule(text string, env *Environment, line, column int) (*Rule, *fault) 
 	}
 	r := &Rule{GID: 1, Priority: 3, Text: strings.Clone(text), Line: line}
 	text = r.Text
-	p := &parser{env: env, r: r, line: line, column: column, vars: map[string]int{}, done: map[string]bool{}}
+	p := &parser{env: env, r: r, line: line, column: column, vars: map[string]int{}, made: map[string]string{}, done: map[string]bool{}}
 	p.groups = []Group{{}}
 	options, err := split(text[open+1:len(text)-1], open+1)
 	if err != nil {
@@ -273,7 +270,13 @@ func (p *parser) finish() *fault {
 			r.Priority = c.Priority
 		}
 	}
-	return p.need()
+	if err := p.need(); err != nil {
+		return err
+	}
+	if err := p.wholeRule(); err != nil {
+		return err
+	}
+	return nil
 }
 
 // need computes what the rule needs at least, and refuses contradictions.
