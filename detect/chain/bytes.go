@@ -22,9 +22,16 @@ func readNumber(b []byte, at int64, count int64, little bool) (uint64, bool) {
 	return v, true
 }
 
+// textMax is the longest number written out that is read: 23 octal digits make more than 64 bits.
+const textMax = 23
+
 // readText takes up to count characters at at as a number, like strtoull; used says how many were read.
+// A count of 0 takes as many as there are.
 func readText(b []byte, at int64, count int64, base int) (v uint64, used int64, ok bool) {
-	if count < 1 || count > 23 || at < 0 || at+count > int64(len(b)) {
+	if count == 0 && at >= 0 && at < int64(len(b)) {
+		count = min(textMax, int64(len(b))-at)
+	}
+	if count < 1 || count > textMax || at < 0 || at+count > int64(len(b)) {
 		return 0, 0, false
 	}
 	t := b[at : at+count]

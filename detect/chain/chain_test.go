@@ -74,3 +74,32 @@ func TestSharedBudget(t *testing.T) {
 		t.Errorf("over %v", e.Over)
 	}
 }
+
+// TestReadText holds what a number written out is: a count of 0 takes the digits that stand there.
+func TestReadText(t *testing.T) {
+	for _, c := range []struct {
+		text      string
+		at, count int64
+		base      int
+		want      uint64
+		used      int64
+		ok        bool
+	}{
+		{"x675;", 1, 3, 10, 675, 3, true},
+		{"x675;", 1, 0, 10, 675, 3, true},
+		{"x675", 1, 0, 10, 675, 3, true},
+		{"x675;", 1, 5, 10, 0, 0, false},
+		{"x;", 1, 0, 10, 0, 0, false},
+		{"x", 1, 0, 10, 0, 0, false},
+		{"", 0, 0, 10, 0, 0, false},
+		{"1ff ", 0, 0, 16, 0x1ff, 3, true},
+		{"675", -1, 0, 10, 0, 0, false},
+		{"675", 0, -1, 10, 0, 0, false},
+		{"675", 0, 24, 10, 0, 0, false},
+	} {
+		v, used, ok := readText([]byte(c.text), c.at, c.count, c.base)
+		if ok != c.ok || ok && (v != c.want || used != c.used) {
+			t.Errorf("%q at %d, %d bytes, base %d: got %d, %d, %v; want %d, %d, %v", c.text, c.at, c.count, c.base, v, used, ok, c.want, c.used, c.ok)
+		}
+	}
+}
