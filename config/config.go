@@ -83,12 +83,7 @@ func Default() *Config {
 // Load reads a file, "" for the defaults, and applies overrides ("a.b.0=value"). Errors name file and line.
 func Load(name string, sets []string) (c *Config, warnings []string, err error) {
 	if name == "" {
-		c = Default()
-		t := tree{}
-		if err := t.override(sets); err != nil {
-			return nil, nil, err
-		}
-		return c, nil, c.suricata(t, true)
+		return loadOwn("--set", nil, sets)
 	}
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -111,7 +106,10 @@ func Load(name string, sets []string) (c *Config, warnings []string, err error) 
 	if err := c.suricata(t, false); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return c, nil, nil
+	if left := t.notApplied(); len(left) > 0 {
+		warnings = []string{name + ": does not apply here: " + strings.Join(left, ", ")}
+	}
+	return c, warnings, nil
 }
 
 func looksLikeSuricata(text []byte) bool {
@@ -137,32 +135,66 @@ func (t tree) load(name string, text []byte, depth int) error {
 	body = strings.Replace(body, "%YAML 1.1", "#YAML 1.1", 1)
 	var m map[string]any
 	if err := yaml.Unmarshal([]byte(body), &m); err != nil {
-		return fmt.Errorf("%s: %s", name, strings.ReplaceAll(strings.TrimSpace(yaml.FormatError(err, false, false)), "\n", " "))
+		return placed(name, err, nil)
 	}
-	var includes []string
+	if err := nested(name, m, depth); err != nil {
+		return err
+	}
+	includes := includesOf(m["include"])
 	for k, v := range m {
-		if k == "include" {
-			switch x := v.(type) {
-			case []any:
-				for _, i := range x {
-					includes = append(includes, fmt.Sprint(i))
-				}
-			default:
-				includes = append(includes, fmt.Sprint(x))
-			}
-			continue
+		if k != "include" {
+			t[k] = v
 		}
-		t[k] = v
 	}
 	for _, i := range includes {
-		if !filepath.IsAbs(i) {
-			i = filepath.Join(filepath.Dir(name), i)
+		if err := t.include(name, i, depth); err != nil {
+			return err
 		}
-		sub, err := os.ReadFile(i)
-		if err != nil {
-			return fmt.Errorf("%s: cannot read include: %w", name, err)
+	}
+	return nil
+}
+
+// includesOf reads include's value: a name or a list of names.
+func includesOf(v any) (names []string) {
+	switch x := v.(type) {
+	case nil:
+	case []any:
+		for _, i := range x {
+			names = append(names, fmt.Sprint(i))
 		}
-		if err := t.load(i, sub, depth+1); err != nil {
+	default:
+		names = append(names, fmt.Sprint(x))
+	}
+	return names
+}
+
+// include puts another file's keys over the tree's; its name stands relative to the file that includes it.
+func (t tree) include(from, name string, depth int) error {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(filepath.Dir(from), name)
+	}
+	sub, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("%s: cannot read include: %w", from, err)
+	}
+	return t.load(name, sub, depth+1)
+}
+
+// nested reads the includes that stand inside a section; they fill that section.
+func nested(name string, m map[string]any, depth int) error {
+	for _, v := range m {
+		section, ok := v.(map[string]any)
+		if !ok {
+			continue
+		}
+		includes := includesOf(section["include"])
+		delete(section, "include")
+		for _, i := range includes {
+			if err := tree(section).include(name, i, depth); err != nil {
+				return err
+			}
+		}
+		if err := nested(name, section, depth); err != nil {
 			return err
 		}
 	}
@@ -247,7 +279,10 @@ func truth(v any) (value, known bool) {
 	return false, false
 }
 
-// Size reads "64kb", "1 MiB", "1000".
+// sizeMax keeps sizes well inside 63 bits; an exbibyte is no memory of anything.
+const sizeMax = 1 << 60
+
+// Size reads "64kb", "1 MiB", "1000". Not ok: no number, negative, or an exbibyte and more.
 func Size(s string) (int64, bool) {
 	s = strings.ToLower(strings.TrimSpace(s))
 	unit := int64(1)
@@ -261,5 +296,8 @@ func Size(s string) (int64, bool) {
 		}
 	}
 	v, err := strconv.ParseFloat(s, 64)
-	return int64(v * float64(unit)), err == nil && v >= 0
+	if err != nil || !(v >= 0 && v*float64(unit) < sizeMax) { // not a number fails both
+		return 0, false
+	}
+	return int64(v * float64(unit)), true
 }

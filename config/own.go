@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -39,18 +40,74 @@ type own struct {
 func loadOwn(name string, text []byte, sets []string) (*Config, []string, error) {
 	var o own
 	if err := yaml.UnmarshalWithOptions(text, &o, yaml.Strict()); err != nil {
-		return nil, nil, fmt.Errorf("%s:%s", name, strings.ReplaceAll(strings.TrimSpace(firstLine(yaml.FormatError(err, false, false))), "\n", " "))
+		return nil, nil, placed(name, err, ownKeys())
 	}
 	c := Default()
-	if len(sets) > 0 {
-		t := tree{}
-		if err := t.override(sets); err != nil {
-			return nil, nil, err
+	warnings, err := o.override(c, sets)
+	if err == nil {
+		err = o.fill(c, name)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, warnings, nil
+}
+
+// override applies the command line: keys of this file to o, the other format's keys to c.
+// Keys that are neither are named in a warning: commands written for the peer go on working.
+func (o *own) override(c *Config, sets []string) (warnings []string, err error) {
+	mine, other := tree{}, tree{}
+	for _, s := range sets {
+		to := other
+		key, _, _ := strings.Cut(s, "=")
+		first, _, _ := strings.Cut(strings.TrimSpace(key), ".")
+		if slices.Contains(ownTop(), first) {
+			to = mine
 		}
-		if err := c.suricata(t, true); err != nil {
-			return nil, nil, err
+		if err := to.override([]string{s}); err != nil {
+			return nil, err
 		}
 	}
+	for _, key := range other.notApplied() {
+		warnings = append(warnings, fmt.Sprintf("--set %s: does not apply here%s", key, hint(key, append(ownKeys(), applied...))))
+	}
+	if err := c.suricata(other, true); err != nil {
+		return nil, err
+	}
+	if len(mine) == 0 {
+		return warnings, nil
+	}
+	text, err := yaml.Marshal(typed(map[string]any(mine)))
+	if err != nil {
+		return nil, fmt.Errorf("--set: %w", err)
+	}
+	if err := yaml.UnmarshalWithOptions(text, o, yaml.Strict()); err != nil {
+		return nil, placed("--set", err, ownKeys())
+	}
+	return warnings, nil
+}
+
+// typed turns the command line's yes and no into booleans.
+func typed(v any) any {
+	switch x := v.(type) {
+	case map[string]any:
+		for k := range x {
+			x[k] = typed(x[k])
+		}
+	case []any:
+		for i := range x {
+			x[i] = typed(x[i])
+		}
+	case string:
+		if b, known := truth(x); known && x != "0" && x != "1" {
+			return b
+		}
+	}
+	return v
+}
+
+// fill takes over what was said and checks it.
+func (o *own) fill(c *Config, name string) error {
 	for _, s := range []struct {
 		key, text string
 		to        *int64
@@ -60,7 +117,7 @@ func loadOwn(name string, text []byte, sets []string) (*Config, []string, error)
 		}
 		n, ok := Size(s.text)
 		if !ok {
-			return nil, nil, fmt.Errorf("%s: %s: %q is not a size; write 512 MiB or a number of bytes", name, s.key, s.text)
+			return fmt.Errorf("%s: %s: %q is not a size; write 512 MiB or a number of bytes", name, s.key, s.text)
 		}
 		*s.to = n
 	}
@@ -85,10 +142,5 @@ func loadOwn(name string, text []byte, sets []string) (*Config, []string, error)
 			c.EveTypes[n] = true
 		}
 	}
-	return c, nil, nil
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
+	return nil
 }

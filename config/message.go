@@ -1,0 +1,159 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+var place = regexp.MustCompile(`^\[(\d+):(\d+)\] *`)
+var unknownField = regexp.MustCompile(`^unknown field "(.*)"`)
+var wrongType = regexp.MustCompile(`^cannot unmarshal (.+?) into Go (?:struct field \S+ of type|value of type) (\S+)`)
+
+// placed says a YAML error the way all messages are said: file:line:column, what is wrong, the nearest known key.
+func placed(name string, err error, keys []string) error {
+	text, _, _ := strings.Cut(strings.TrimSpace(yaml.FormatError(err, false, false)), "\n")
+	if m := place.FindStringSubmatch(text); m != nil {
+		name, text = name+":"+m[1]+":"+m[2], text[len(m[0]):]
+	}
+	if m := unknownField.FindStringSubmatch(text); m != nil {
+		text = fmt.Sprintf("unknown key %q%s", m[1], hint(m[1], keys))
+	} else if m := wrongType.FindStringSubmatch(text); m != nil {
+		text = fmt.Sprintf("expected %s, found a %s", typeWords(m[2]), m[1])
+	}
+	return fmt.Errorf("%s: %s", name, text)
+}
+
+func typeWords(name string) string {
+	switch {
+	case strings.HasPrefix(name, "int"), strings.HasPrefix(name, "uint"):
+		return "a whole number"
+	case name == "bool":
+		return "true or false"
+	case strings.HasPrefix(name, "[]"):
+		return "a list"
+	case strings.HasPrefix(name, "map"):
+		return "keys and values"
+	}
+	return "a " + name
+}
+
+// ownTop are the keys at the top of dejpha.yaml.
+func ownTop() (keys []string) {
+	t := reflect.TypeFor[own]()
+	for i := range t.NumField() {
+		keys = append(keys, t.Field(i).Tag.Get("yaml"))
+	}
+	return keys
+}
+
+// ownKeys are all keys of dejpha.yaml, those inside a section with and without its name.
+func ownKeys() (keys []string) {
+	t := reflect.TypeFor[own]()
+	for i := range t.NumField() {
+		name := t.Field(i).Tag.Get("yaml")
+		keys = append(keys, name)
+		if s := t.Field(i).Type; s.Kind() == reflect.Struct {
+			for j := range s.NumField() {
+				sub := s.Field(j).Tag.Get("yaml")
+				keys = append(keys, sub, name+"."+sub)
+			}
+		}
+	}
+	return keys
+}
+
+// longestKey keeps a hint cheap.
+const longestKey = 128
+
+// hint is `; did you mean "x"?`, or nothing when no known key is near.
+func hint(word string, known []string) string {
+	if len(word) > longestKey {
+		return ""
+	}
+	best, least := "", len(word)/2+1
+	for _, k := range known {
+		if d := edits(word, k); d < least {
+			best, least = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// edits counts the insertions, deletions and changes from a to b.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := before
+			if a[i] != b[j] {
+				cost++
+			}
+			before = row[j+1]
+			row[j+1] = min(cost, row[j]+1, before+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// applied are the paths of a suricata.yaml that are read, each with all below it.
+var applied = []string{
+	"vars.address-groups", "vars.port-groups", "classification-file", "reference-config-file", "threshold-file", "default-rule-path", "rule-files",
+	"stream.midstream", "stream.async-oneside", "stream.inline", "stream.checksum-validation", "stream.reassembly.depth", "vlan.use-for-tracking",
+	"decoder.teredo.enabled", "decoder.vxlan.enabled", "decoder.geneve.enabled", "pcap-file.checksum-checks", "host-os-policy", "flow-timeouts",
+	"app-layer.protocols", "outputs", "packet-alert-max", "action-order",
+}
+
+// notApplied names what the tree says and nobody reads: the shortest paths under which nothing is read, sorted.
+func (t tree) notApplied() []string {
+	left := below("", t)
+	if l, ok := t["outputs"].([]any); ok {
+		for _, o := range l {
+			left = append(left, otherOutputs(o)...)
+		}
+	}
+	slices.Sort(left)
+	return slices.Compact(left)
+}
+
+func below(prefix string, m map[string]any) (left []string) {
+	for k, v := range m {
+		path := prefix + k
+		if slices.Contains(applied, path) {
+			continue
+		}
+		leads := slices.ContainsFunc(applied, func(a string) bool { return strings.HasPrefix(a, path+".") })
+		if sub, ok := v.(map[string]any); ok && leads {
+			left = append(left, below(path+".", sub)...)
+		} else if v != nil {
+			left = append(left, path)
+		}
+	}
+	return left
+}
+
+// otherOutputs names the outputs that are switched on and are not eve-log.
+func otherOutputs(v any) (left []string) {
+	m, _ := v.(map[string]any)
+	for name, settings := range m {
+		s, _ := settings.(map[string]any)
+		on := false
+		tree(s).flag("enabled", &on)
+		if on && name != "eve-log" {
+			left = append(left, "outputs."+name)
+		}
+	}
+	return left
+}
