@@ -400,7 +400,7 @@ func (l *Log) link(b []byte, pos uint64) {
 // Due says whether the pending attacks should be flushed at now, ns. On recordings only their number counts,
 // so that batches are the same in every run.
 func (l *Log) Due(now int64) bool {
-	return len(l.pending) >= batchLeaves || l.opt.Kind == Live && len(l.pending) > 0 && now-l.waiting >= batchLive
+	return len(l.pending) >= batchLeaves || l.opt.Kind != Recording && len(l.pending) > 0 && now-l.waiting >= batchLive
 }
 
 // Flush makes everything durable under a signed checkpoint and returns the attacks that are acknowledged by

@@ -190,20 +190,24 @@ func scan(dir string, each func(index int64, pos uint64, entry []byte) error) (s
 			at.bad = true
 			return at, nil
 		}
-		if err := scanFile(segmentName(dir, n), &at, buf, each); err != nil || at.bad {
+		if err := scanFile(segmentName(dir, n), 0, &at, buf, each); err != nil || at.bad {
 			return at, err
 		}
 	}
 	return at, nil
 }
 
-func scanFile(path string, at *scanned, buf []byte, each func(int64, uint64, []byte) error) error {
+// scanFile walks one segment from byte skip on.
+func scanFile(path string, skip int64, at *scanned, buf []byte, each func(int64, uint64, []byte) error) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("reading entries: %w", err)
 	}
 	defer f.Close()
-	r := bufio.NewReaderSize(f, 1<<20)
+	if _, err := f.Seek(skip, io.SeekStart); err != nil {
+		return fmt.Errorf("reading entries: %w", err)
+	}
+	r := bufio.NewReaderSize(f, 64<<10)
 	var head [6]byte
 	for {
 		n, err := io.ReadFull(r, head[:])
