@@ -1,12 +1,15 @@
 package attack
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
+	"net/netip"
 	"slices"
+	"strconv"
 )
 
 const snapshotVersion = 1
@@ -151,23 +154,99 @@ func (a *Accounts) Due() int64 {
 }
 
 // Sealed tells the accounts of attacks that were sealed after their snapshot was taken: those still open are
-// dropped, for they are counted already, and their numbers are not given again.
+// dropped, for they are counted already, and their numbers are not given again. What a span cut off goes on
+// as the same attack. The clock moves on to their closings.
 func (a *Accounts) Sealed(records []Record) {
-	known := map[uint64]*Record{}
+	counted := map[uint64]bool{}
 	for i := range records {
-		a.lastID = max(a.lastID, records[i].ID)
-		known[records[i].ID] = &records[i]
+		r := &records[i]
+		a.now = max(a.now, r.ClosedAt)
+		for _, id := range append(slices.Clip(r.Merged), r.ID) {
+			a.Used(id)
+			counted[id] = true
+		}
 	}
 	for _, acc := range a.open {
 		acc.pieces = slices.DeleteFunc(acc.pieces, func(p *piece) bool {
-			r := known[p.ID]
-			if r == nil || p.ID == 0 || table[acc.key.Class].Name != r.Class || p.First < r.FirstSeen {
+			if p.ID == 0 || p.Continues || !counted[p.ID] {
 				return false
 			}
 			p.dead = true
 			a.pieces--
 			return true
 		})
+	}
+	for i := range records {
+		a.cutOff(&records[i])
+	}
+	for _, acc := range a.open {
 		a.forget(acc)
 	}
+}
+
+// Used says that a number was given before: later attacks get higher ones.
+func (a *Accounts) Used(id uint64) { a.lastID = max(a.lastID, id) }
+
+// cutOff leaves behind what a sealed attack's later observations continue, where a grid line ended it.
+func (a *Accounts) cutOff(r *Record) {
+	class := ClassIndex(r.Class)
+	if class < 0 || r.Overflow {
+		return
+	}
+	c := &table[class]
+	if r.ClosedAt >= r.LastSeen+int64(c.Gap) {
+		return
+	}
+	key := r.key(uint8(class))
+	acc := a.open[key]
+	if acc == nil {
+		acc = &account{key: key}
+		a.open[key] = acc
+	}
+	if acc.tail != nil && acc.tail.Last >= r.LastSeen {
+		return
+	}
+	acc.tail = &tail{Cell: floorDiv(r.LastSeen, int64(c.Span)), Last: r.LastSeen, ID: r.ID, Passed: true, Incident: r.Incident}
+	a.dueTail(acc)
+	for _, q := range acc.pieces {
+		if acc.before(q) == acc.tail && q.ID != r.ID {
+			q.continueFrom(acc.tail)
+		}
+	}
+}
+
+// key is the account that a record came from.
+func (r *Record) key(class uint8) Key {
+	k := Key{Class: class, Authorised: r.Authorised, Overflow: r.Overflow, Group: r.Target.Group}
+	k.Subject, _ = netip.ParseAddr(r.Subject) // "": none
+	switch o := &r.Origin; {
+	case o.IP != "":
+		k.Origin = "ip " + o.IP
+	case o.Prefix != "":
+		k.Origin = "net " + o.Prefix
+	case o.MAC != "":
+		k.Origin = "mac " + o.MAC + " " + strconv.Itoa(int(o.VLAN))
+	case o.Domain != "":
+		k.Origin = "dom " + o.Domain
+	case r.Class == "dga":
+		k.Origin = "none"
+	default:
+		k.Origin = "unproven"
+	}
+	return k
+}
+
+// Attacks returns what is open and an attack already, as when it was opened, by number: for those who watch a
+// shield that took up where it had stopped.
+func (a *Accounts) Attacks() []Event {
+	var out []Event
+	for _, acc := range a.open {
+		for _, p := range acc.pieces {
+			if p.ID != 0 && !p.Continues {
+				out = append(out, Event{Opened, acc.key, a.record(acc, p, "opened")})
+			}
+		}
+	}
+	slices.SortFunc(out, func(x, y Event) int { return cmp.Compare(x.Record.ID, y.Record.ID) })
+	return out
 }
