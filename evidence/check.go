@@ -29,8 +29,11 @@ type Report struct {
 	Ledger        Ledger
 	PrivateOpen   uint64 // private parts opened, each agreeing with its commitment
 	Erased        uint64
-	Packets       uint64 // packets kept, each agreeing with its hash
-	Gaps          []string
+	Packets       uint64   // packets kept, each agreeing with its hash
+	Restarts      []string // starts after a crash and what was given up at one, at most 100 named
+	RestartCount  uint64
+	Gaps          []string // times without a leaf, at most 100 named
+	GapCount      uint64
 	NotRerunnable []string // attacks whose detection can no longer be run again, at most 100 named
 	NotRerun      uint64
 	Problems      []string // empty: everything holds; at most 100 named
@@ -54,9 +57,8 @@ func (r *Report) Print(w io.Writer) {
 	fmt.Fprintf(w, "counted    %d attacks; %d private parts open, %d erased; packets of %d\n", r.Attacks, r.PrivateOpen, r.Erased, r.Packets)
 	l := r.Ledger
 	fmt.Fprintf(w, "packets    %d received = %d inspected + %d bypassed + %d dropped by the kernel + %d shed + %d undecodable\n", l.Received, l.Inspected, l.Bypassed, l.KernelDrops, l.Shed, l.Undecodable)
-	for _, g := range r.Gaps {
-		fmt.Fprintf(w, "gap        %s\n", g)
-	}
+	named(w, "restart    ", r.Restarts, r.RestartCount)
+	named(w, "gap        ", r.Gaps, r.GapCount)
 	if r.NotRerun > 0 {
 		fmt.Fprintf(w, "re-run     not possible for %d attacks: their packets were not kept, erased or fell to retention\n", r.NotRerun)
 	}
@@ -74,6 +76,19 @@ func (r *Report) Print(w io.Writer) {
 		verdict = fmt.Sprintf("NOT VERIFIED: %d problems", r.ProblemCount)
 	}
 	fmt.Fprintln(w, verdict)
+}
+
+// shownMax is how many lines of a sort a person reads.
+const shownMax = 12
+
+func named(w io.Writer, what string, list []string, all uint64) {
+	shown := list[:min(len(list), shownMax)]
+	for _, text := range shown {
+		fmt.Fprintln(w, what+text)
+	}
+	if left := all - uint64(len(shown)); left > 0 {
+		fmt.Fprintf(w, "%sand %d more\n", what, left)
+	}
 }
 
 // checker walks a log once from its first byte.
@@ -279,15 +294,21 @@ func (c *checker) totals(i int64, b []byte) {
 		c.r.problem("leaf %d: of a %s log in a %s log", i, Kind(t.Flags>>kindShift&3), c.form.Kind)
 	}
 	if t.Flags&flagUnclean != 0 {
-		c.gap("unclean start at %s: what was open and not yet sealed may be missing", stamp(t.Time))
+		c.restart("unclean start at %s: what was open and not yet sealed may be missing", stamp(t.Time))
 	}
 	c.last, c.lastAt, c.lastTime, c.number = t, i, t.Time, t.Number+1
 	c.r.Ledger = t.Ledger
 }
 
 func (c *checker) gap(f string, args ...any) {
-	if len(c.r.Gaps) < namedMax {
+	if c.r.GapCount++; len(c.r.Gaps) < namedMax {
 		c.r.Gaps = append(c.r.Gaps, fmt.Sprintf(f, args...))
+	}
+}
+
+func (c *checker) restart(f string, args ...any) {
+	if c.r.RestartCount++; len(c.r.Restarts) < namedMax {
+		c.r.Restarts = append(c.r.Restarts, fmt.Sprintf(f, args...))
 	}
 }
 
@@ -309,6 +330,8 @@ func (c *checker) event(i int64, b []byte) {
 		if len(e.Data) == 16 {
 			c.gap("no leaf between %s and %s", stamp(be.Uint64(e.Data)), stamp(be.Uint64(e.Data[8:])))
 		}
+	case CodeRestart:
+		c.restart("restart at %s: %.200q", stamp(e.Time), e.Data)
 	case CodeErasure:
 		c.erasures[int64(e.Attack)-1] = true
 	case CodeRetention:

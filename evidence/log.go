@@ -53,7 +53,7 @@ type Options struct {
 const (
 	formatVersion = 1
 	batchLeaves   = 1024
-	batchLive     = int64(100e6) // ns that a closed attack waits at most, live
+	batchLive     = int64(100e6) // ns that a closed attack waits at most, except on recordings
 	totalsLeaves  = 4096
 	minute        = uint64(60e6) // microseconds
 	slotBytes     = 32           // seed, position of the private part + 1, of the packets + 1
@@ -130,6 +130,9 @@ func (l *Log) Origin() string { return l.form.Origin }
 
 // Verifier is the log's public key, for `verify --key`.
 func (l *Log) Verifier() string { return l.form.Key }
+
+// Now is the log's clock, ns; it never goes back, not over a restart either.
+func (l *Log) Now() int64 { return int64(l.time) * 1000 }
 
 // Cut is how many unacknowledged bytes a crash had left broken; they are kept in a side file.
 func (l *Log) Cut() int64 { return l.cutBytes }
@@ -476,6 +479,9 @@ type savedAccounts struct {
 	Accounts []byte `json:"accounts"`
 }
 
+// ErrSnapshot says that the snapshot of the open accounts cannot be read. The log itself is not touched by that.
+var ErrSnapshot = errors.New("the snapshot of open accounts cannot be read")
+
 // Resume returns the open accounts of the last snapshot, nil if there is none, and the attacks sealed since,
 // which the accounts must not count again (attack.Accounts.Sealed).
 func (l *Log) Resume() ([]byte, []attack.Record, error) {
@@ -489,7 +495,7 @@ func (l *Log) Resume() ([]byte, []attack.Record, error) {
 	}
 	var s savedAccounts
 	if err := json.Unmarshal(b, &s); err != nil {
-		return nil, nil, fmt.Errorf("reading open accounts: %w", err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
 	}
 	r, err := l.Records(s.Size)
 	return s.Accounts, r, err

@@ -168,6 +168,9 @@ func (e *engine) play(src capture.Source, stop <-chan struct{}, progress func(ui
 				return nil
 			default:
 			}
+			if e.merge.failed.Load() {
+				return nil // close says why
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package shield
 import (
 	"io"
 	"slices"
+	"sync/atomic"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/behaviour"
@@ -23,11 +24,13 @@ type merger struct {
 	watcher    Watcher               // nil: nobody watches
 	open       map[attack.Key]uint64 // ids of open attacks, for the watcher
 	sealer     *sealer               // nil: nothing is sealed
+	records    *recordFile           // of a run that is resumed: what out writes to; nil on recordings
 	report     func(behaviour.Finding)
 	seen       behaviour.Signal // the signal in hand
 	line       []byte
 	sum        *Summary
-	err        error // the first write that failed
+	err        error       // the first write that failed
+	failed     atomic.Bool // err is set, for the reader
 	now        int64
 	beat       int64 // when the next heartbeat is due
 }
@@ -141,6 +144,9 @@ func (m *merger) heartbeat(now int64) {
 		m.line = eve.AppendHeartbeat(m.line[:0], now, eve.Ledger(m.sum.Ledger), m.accounts.Open())
 		m.write(m.line)
 	}
+	if m.records != nil {
+		m.save()
+	}
 }
 
 // act writes and seals what the accounts report.
@@ -200,6 +206,10 @@ func (m *merger) closed(r *attack.Record) {
 
 // finish ends a recording: the log's clock moves on to each closing in turn.
 func (m *merger) finish() {
+	if m.records != nil {
+		m.stop()
+		return
+	}
 	m.act(m.accounts.Finish())
 	m.heartbeat(max(m.now, m.accounts.Now(), 1))
 	if m.sealer != nil {
@@ -216,9 +226,10 @@ func (m *merger) write(line []byte) {
 	}
 }
 
-// fail keeps the first error; detection goes on, and the run ends with it.
+// fail keeps the first error; the reader sees it and ends the run: what cannot be kept must not seem to be.
 func (m *merger) fail(err error) {
 	if err != nil && m.err == nil {
 		m.err = err
+		m.failed.Store(true)
 	}
 }

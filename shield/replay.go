@@ -1,7 +1,6 @@
 package shield
 
 import (
-	"bufio"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -40,20 +39,17 @@ type ReplayOptions struct {
 	Progress func(packets uint64, done, all int64)
 }
 
-const eveBuffer = 1 << 20
-
 // Replay plays captures one after the other as one recording into folder out.
 func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Summary, err error) {
 	began := time.Now()
 	if err := freshFolder(out); err != nil {
 		return nil, err
 	}
-	f, err := os.Create(filepath.Join(out, s.settings.config.EveFile))
+	w, err := openRecords(filepath.Join(out, s.settings.config.EveFile), true)
 	if err != nil {
-		return nil, fmt.Errorf("cannot write records: %w", err)
+		return nil, err
 	}
-	defer f.Close()
-	w := bufio.NewWriterSize(f, eveBuffer)
+	defer w.close()
 	sum = &Summary{}
 	set := s.settings
 	if set.config.PcapFilename && len(captures) == 1 {
@@ -78,8 +74,8 @@ func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Sum
 		}
 	}
 	err = e.close()
-	if ferr := w.Flush(); err == nil && ferr != nil {
-		err = fmt.Errorf("cannot write records: %w", ferr)
+	if werr := w.close(); err == nil {
+		err = werr
 	}
 	e.figures(sum)
 	sum.Elapsed, sum.PeakBytes = time.Since(began), peakMemory()

@@ -1,7 +1,6 @@
 package shield
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -33,19 +32,21 @@ type RunOptions struct {
 	Source  capture.Source
 	Watcher Watcher // nil: nobody watches
 	Stop    <-chan struct{}
+	Say     func(string) // what a person should know of the start, one line each; nil: nobody listens
 }
 
-// Run takes a source's frames through the shield until it ends or Stop is closed.
+// Run takes a source's frames through the shield until it ends or Stop is closed. It takes up what the last run in
+// the folder left open, and leaves what is open to the next one.
 func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	began := time.Now()
 	if err := os.MkdirAll(o.State, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot make the state folder: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(o.State, s.settings.config.EveFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	records, err := openRecords(filepath.Join(o.State, s.settings.config.EveFile), false)
 	if err != nil {
-		return nil, fmt.Errorf("cannot write records: %w", err)
+		return nil, err
 	}
-	defer f.Close()
+	defer records.close()
 	set := s.settings
 	set.workers = 1
 	set.recording = o.Kind != evidence.Live
@@ -54,34 +55,54 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		return nil, err
 	}
 	sum := &Summary{}
-	w := bufio.NewWriterSize(f, eveBuffer)
-	e, err := newEngine(&set, w, sum, seal)
+	e, err := newEngine(&set, records, sum, seal)
 	if err != nil {
 		return nil, err
 	}
-	e.merge.watcher = o.Watcher
+	now := began.UnixNano()
+	if x, ok := o.Source.(*Samples); ok {
+		now = max(now, seal.log.Now())
+		x.From(now)
+	}
+	e.merge.watcher, e.merge.records = o.Watcher, records
 	e.eager = true
-	err = e.play(o.Source, o.Stop, func(uint64) { _ = w.Flush() })
+	if err := e.merge.resume(now, o.say); err != nil {
+		return nil, err
+	}
+	err = e.play(o.Source, o.Stop, func(uint64) { e.merge.fail(records.flush()) })
 	if cerr := e.close(); err == nil {
 		err = cerr
 	}
-	if ferr := w.Flush(); err == nil && ferr != nil {
-		err = fmt.Errorf("cannot write records: %w", ferr)
+	if werr := records.close(); err == nil {
+		err = werr
 	}
 	e.figures(sum)
 	sum.Elapsed, sum.PeakBytes = time.Since(began), peakMemory()
 	return sum, err
 }
 
-// Samples is a source that plays the project's own captures again and again at a pace that a person can follow,
-// stamped with the time at which they are played.
-type Samples struct {
-	Pace  time.Duration // between two frames
-	Stop  <-chan struct{}
-	names []string
-	next  int
-	src   *file.Reader
+func (o *RunOptions) say(text string) {
+	if o.Say != nil {
+		o.Say(text)
+	}
 }
+
+// Samples is a source that plays the project's own captures at a pace that a person can follow, stamped with the
+// time at which they are played.
+type Samples struct {
+	Pace   time.Duration // between two frames
+	Rounds int           // how often all are played; 0: until Stop
+	Skip   time.Duration // how far the stamps' clock jumps between two rounds, so that attacks come to their ends
+	Stop   <-chan struct{}
+	names  []string
+	next   int
+	round  int
+	ahead  time.Duration // of the stamps' clock, against the machine's
+	src    *file.Reader
+}
+
+// From lets the stamps begin at a time, ns: where a demonstration that skipped time goes on, it does so at its own.
+func (s *Samples) From(now int64) { s.ahead = time.Duration(now - time.Now().UnixNano()) }
 
 // NewSamples opens the embedded captures.
 func NewSamples(pace time.Duration, stop <-chan struct{}) (*Samples, error) {
@@ -90,15 +111,19 @@ func NewSamples(pace time.Duration, stop <-chan struct{}) (*Samples, error) {
 		return nil, fmt.Errorf("no sample captures are built in: %w", err)
 	}
 	sort.Strings(names)
-	return &Samples{Pace: pace, Stop: stop, names: names}, nil
+	return &Samples{Pace: pace, Rounds: 1, Stop: stop, names: names}, nil
 }
 
-// Next implements capture.Source: one round through all captures, then the end.
+// Next implements capture.Source.
 func (s *Samples) Next(f *capture.Frame) error {
 	for {
 		if s.src == nil {
 			if s.next == len(s.names) {
-				return io.EOF
+				if s.round++; s.round == s.Rounds {
+					return io.EOF
+				}
+				s.next = 0
+				s.ahead += s.Skip
 			}
 			b, err := samples.Files.ReadFile(s.names[s.next])
 			if err != nil {
@@ -117,13 +142,29 @@ func (s *Samples) Next(f *capture.Frame) error {
 		if err != nil {
 			return err
 		}
+		if s.wait() {
+			return io.EOF
+		}
+		f.Time = time.Now().UnixNano() + int64(s.ahead)
+		return nil
+	}
+}
+
+// wait lets the pace pass and says whether the run was stopped.
+func (s *Samples) wait() (stopped bool) {
+	if s.Pace <= 0 {
 		select {
 		case <-s.Stop:
-			return io.EOF
-		case <-time.After(s.Pace):
+			return true
+		default:
+			return false
 		}
-		f.Time = time.Now().UnixNano()
-		return nil
+	}
+	select {
+	case <-s.Stop:
+		return true
+	case <-time.After(s.Pace):
+		return false
 	}
 }
 

@@ -105,12 +105,17 @@ type Append struct {
 	synced int64
 }
 
-// OpenAppend opens or makes a file for appending; a new one's folder is synced.
-func (d *Disk) OpenAppend(path string) (*Append, error) {
+// OpenAppend opens or makes a file for appending, for its owner's eyes only; a new one's folder is synced.
+func (d *Disk) OpenAppend(path string) (*Append, error) { return d.openAppend(path, 0o600) }
+
+// OpenShared is OpenAppend for a file that others may read.
+func (d *Disk) OpenShared(path string) (*Append, error) { return d.openAppend(path, 0o644) }
+
+func (d *Disk) openAppend(path string, mode os.FileMode) (*Append, error) {
 	a := &Append{d: d, path: path}
 	err := d.do("opening "+path, func() error {
 		_, missing := os.Stat(path)
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, mode)
 		if err != nil {
 			return err
 		}
