@@ -6,7 +6,7 @@ WEB     := console/web
 PAGE    := $(if $(wildcard $(WEB)/package.json),$(WEB)/dist/index.html)
 export CGO_ENABLED := 0
 
-.PHONY: build run test lint bench conformance score bench-peer clean
+.PHONY: build run test kills lint bench conformance score bench-peer clean
 
 build: $(PAGE)
 	$(GO) build -o bin/dejpha ./cmd/dejpha
@@ -20,6 +20,10 @@ run: build
 test: $(PAGE)
 	$(GO) vet ./...
 	$(GO) test ./...
+
+# The real program, killed 100 times at random moments, loses nothing it acknowledged and counts nothing twice.
+kills:
+	DEJPHA_KILLS=100 $(GO) test ./shield -run TestKilledAtAnyMoment -count=1 -timeout 20m -v
 
 # Needs golangci-lint on the PATH; .golangci.yml has the settings.
 lint:

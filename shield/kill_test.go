@@ -1,0 +1,255 @@
+package shield
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/eve"
+	"github.com/dejpha/dejpha/evidence"
+)
+
+// kills is how often the kill test kills; DEJPHA_KILLS asks for more.
+func kills(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("DEJPHA_KILLS")
+	if text == "" {
+		return 5
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("DEJPHA_KILLS: %v", err)
+	}
+	return n
+}
+
+// buildBinary builds the real program.
+func buildBinary(t *testing.T) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "dejpha")
+	if out, err := exec.Command("go", "build", "-o", bin, "../cmd/dejpha").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return bin
+}
+
+// The real program, killed at random moments and started again, loses nothing that it acknowledged and counts
+// nothing twice. The samples' clock jumps, so that attacks end and are sealed all the time; when the process dies
+// is all that chance and the machine's pace decide. Every other time the power fails, too: what was not synced of
+// eve.json is lost from some byte on.
+func TestKilledAtAnyMoment(t *testing.T) {
+	n := kills(t)
+	bin, dir := buildBinary(t), t.TempDir()
+	state := filepath.Join(dir, "demo")
+	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
+	var acked, torn, rewritten int
+	for i := range n {
+		before := sealedLines(t, state)
+		cmd := exec.Command(bin, "run", "--set", "state="+dir, "--pace", "0", "--rounds", "0", "--skip", "20m")
+		var says bytes.Buffer
+		cmd.Stderr = &says
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(5+r.IntN(700)) * time.Millisecond)
+		_ = cmd.Process.Kill()
+		if err := cmd.Wait(); cmd.ProcessState.Exited() {
+			t.Fatalf("kill %d: it ended by itself: %v\n%s", i, err, says.String())
+		}
+		acked = len(checkAcknowledged(t, state))
+		checkKept(t, before, state)
+		if i%2 == 1 {
+			torn += powerCut(t, r, state)
+		}
+		rewritten += bytes.Count(says.Bytes(), []byte("broken line"))
+	}
+	// A last run stops cleanly; then everything must be there once.
+	out, err := exec.Command(bin, "run", "--set", "state="+dir, "--pace", "0", "--rounds", "3", "--skip", "20m").CombinedOutput()
+	if err != nil {
+		t.Fatalf("the last run: %v\n%s", err, out)
+	}
+	report, err := evidence.CheckAll(filepath.Join(state, "evidence"), "")
+	if err != nil || !report.OK() {
+		t.Fatalf("verify: %v %q", err, report.Problems)
+	}
+	records := checkAcknowledged(t, state)
+	if report.RestartCount == 0 {
+		t.Error("no restart is named by the log")
+	}
+	if report.PrivateOpen != report.Attacks || report.Erased != 0 {
+		t.Errorf("%d attacks, %d private parts open", report.Attacks, report.PrivateOpen)
+	}
+	checkEveryLeafHasItsLine(t, state, records)
+	checkOnce(t, records)
+	t.Logf("%d kills: %d attacks sealed (%d before the last run), each once; %d leaves; %d unclean starts named; %d record files torn, %d broken lines cut",
+		n, len(records), acked, report.Size, report.RestartCount, torn, rewritten)
+}
+
+// sealedLines returns the lines of sealed attacks that stand whole in eve.json, by leaf.
+func sealedLines(t *testing.T, state string) map[int64][]byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(state, "eve.json"))
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := map[int64][]byte{}
+	for _, line := range bytes.SplitAfter(text, []byte("\n")) {
+		m := mended{leaf: -1}
+		if !bytes.HasSuffix(line, []byte("\n")) {
+			continue
+		}
+		if m.attack(line); m.leaf < 0 {
+			continue
+		}
+		if old := lines[m.leaf]; old != nil && !bytes.Equal(old, line) {
+			t.Errorf("leaf %d has two different lines:\n%s%s", m.leaf, old, line)
+		}
+		lines[m.leaf] = line
+	}
+	return lines
+}
+
+// checkAcknowledged holds the log's files, as the kill left them, against the lines that were told to the world.
+func checkAcknowledged(t *testing.T, state string) []attack.Record {
+	t.Helper()
+	dir := filepath.Join(state, "evidence")
+	lines := sealedLines(t, state)
+	report, err := evidence.CheckAll(dir, "")
+	if len(lines) == 0 && (err != nil || report.Size == 0) {
+		return nil // killed before the first checkpoint
+	}
+	if err != nil || !report.OK() {
+		t.Fatalf("verify: %v %q", err, report.Problems)
+	}
+	var sealed []attack.Record
+	for leaf := range report.Size {
+		r, err := evidence.ReadRecord(dir, leaf)
+		if err == nil {
+			sealed = append(sealed, r)
+		}
+	}
+	if uint64(len(sealed)) != report.Attacks {
+		t.Fatalf("%d private parts open, %d attacks counted", len(sealed), report.Attacks)
+	}
+	for i := range sealed {
+		r := &sealed[i]
+		if line := lines[r.Evidence.Leaf]; line != nil && !bytes.Equal(line, eve.AppendAttack(nil, r)) {
+			t.Errorf("leaf %d: eve.json says\n%sthe log\n%s", r.Evidence.Leaf, line, eve.AppendAttack(nil, r))
+		}
+		delete(lines, r.Evidence.Leaf)
+	}
+	for leaf, line := range lines {
+		t.Errorf("leaf %d was told and lies under no checkpoint of %d leaves: %s", leaf, report.Size, line)
+	}
+	return sealed
+}
+
+// checkKept fails if a line of a sealed attack that once stood in eve.json is not there any more.
+func checkKept(t *testing.T, before map[int64][]byte, state string) {
+	t.Helper()
+	now := sealedLines(t, state)
+	for leaf := range before {
+		if now[leaf] == nil {
+			t.Errorf("the line of leaf %d is gone", leaf)
+		}
+	}
+}
+
+func checkEveryLeafHasItsLine(t *testing.T, state string, records []attack.Record) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(state, "eve.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[uint64]string{}
+	for i, line := range bytes.SplitAfter(text, []byte("\n")) {
+		if len(line) == 0 {
+			continue
+		}
+		var x struct {
+			Type   string `json:"event_type"`
+			Attack struct {
+				ID     uint64
+				Class  string
+				Origin struct{ IP string }
+			}
+		}
+		if err := json.Unmarshal(line, &x); err != nil {
+			t.Fatalf("eve.json:%d is no record: %.200q", i+1, line)
+		}
+		if x.Type != "attack" {
+			continue
+		}
+		who := x.Attack.Class + " " + x.Attack.Origin.IP
+		if other := named[x.Attack.ID]; other != "" && other != who {
+			t.Errorf("eve.json:%d: number %d was given to %q and to %q", i+1, x.Attack.ID, other, who)
+		}
+		named[x.Attack.ID] = who
+	}
+	lines := sealedLines(t, state)
+	for i := range records {
+		if lines[records[i].Evidence.Leaf] == nil {
+			t.Errorf("leaf %d has no line", records[i].Evidence.Leaf)
+		}
+	}
+}
+
+// checkOnce fails if an attack was counted twice: under its number, or because a later one of the same account
+// begins before the gap of the one before had passed.
+func checkOnce(t *testing.T, records []attack.Record) {
+	t.Helper()
+	gaps := map[string]int64{}
+	for _, c := range attack.Table() {
+		gaps[c.Name] = int64(c.Gap)
+	}
+	ids := map[uint64]int64{}
+	last := map[string]attack.Record{}
+	for _, r := range records {
+		if leaf, twice := ids[r.ID]; twice {
+			t.Errorf("attack %d is sealed in leaf %d and leaf %d", r.ID, leaf, r.Evidence.Leaf)
+		}
+		ids[r.ID] = r.Evidence.Leaf
+		key := fmt.Sprint(r.Class, r.Origin.IP, r.Origin.Prefix, r.Origin.MAC, r.Origin.Domain, r.Target.Group, r.Subject)
+		if b, ok := last[key]; ok && r.FirstSeen-b.LastSeen <= gaps[r.Class] {
+			t.Errorf("%s: attack %d goes on as attack %d", key, b.ID, r.ID)
+		}
+		last[key] = r
+	}
+}
+
+// powerCut takes what was not yet synced of eve.json away from a random byte on, and says whether it did.
+func powerCut(t *testing.T, r *rand.Rand, state string) int {
+	t.Helper()
+	path := filepath.Join(state, "eve.json")
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	synced := int64(0)
+	if b, err := os.ReadFile(filepath.Join(state, "evidence", "accounts")); err == nil {
+		var outer struct{ Accounts []byte }
+		var s snapshot
+		if json.Unmarshal(b, &outer) != nil || json.Unmarshal(outer.Accounts, &s) != nil {
+			t.Fatalf("the snapshot cannot be read: %.200q", b)
+		}
+		synced = s.Records
+	}
+	if info.Size() <= synced {
+		return 0
+	}
+	if err := os.Truncate(path, synced+r.Int64N(info.Size()-synced)); err != nil {
+		t.Fatal(err)
+	}
+	return 1
+}
