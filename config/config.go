@@ -50,16 +50,17 @@ type Config struct {
 	ActionOrder []string
 	AlertsMax   int
 
-	Memory     int64    // bytes the tables share
-	Protected  []string // networks; empty: the private ranges
-	Authorised []string // origins whose attacks are shown and not counted
-	Decoys     []string
-	Zones      map[string][]string
-	KeepBytes  int64
-	KeepDays   int
-	Interfaces []string
-	Listen     string // of the console
-	State      string // folder of the state
+	Memory      int64    // bytes the tables share
+	Protected   []string // networks; empty: the private ranges
+	Authorised  []string // origins whose attacks are shown and not counted
+	Decoys      []string
+	Zones       map[string][]string
+	KeepBytes   int64
+	KeepDays    int
+	Interfaces  []string
+	Listen      string // of the console
+	CountryFile string // MMDB of countries for the console; "": its own table
+	State       string // folder of the state
 }
 
 // Default is the configuration without a file.

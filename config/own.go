@@ -23,7 +23,8 @@ type own struct {
 		Ports     map[string]string `yaml:"ports"`
 	} `yaml:"variables"`
 	Console struct {
-		Listen string `yaml:"listen"`
+		Listen          string `yaml:"listen"`
+		CountryDatabase string `yaml:"country-database"`
 	} `yaml:"console"`
 	Keep struct {
 		Bytes string `yaml:"bytes"`
@@ -136,6 +137,7 @@ func (o *own) fill(c *Config, name string) error {
 	if o.Console.Listen != "" {
 		c.Listen = o.Console.Listen
 	}
+	c.CountryFile = o.Console.CountryDatabase
 	if len(o.Records.Types) > 0 {
 		c.EveTypes = map[string]bool{"attack": true, "decision": true, "heartbeat": true}
 		for _, n := range o.Records.Types {

@@ -29,6 +29,9 @@ type Key struct{ seed [32]byte }
 
 // LoadKey reads the key at path, or makes one (mode 0600) from random bytes of r.
 func LoadKey(d *durable.Disk, path string, r io.Reader) (Key, error) {
+	if d == nil {
+		d = durable.OS()
+	}
 	var k Key
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {

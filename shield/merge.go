@@ -33,6 +33,8 @@ type merger struct {
 	failed     atomic.Bool // err is set, for the reader
 	now        int64
 	beat       int64 // when the next heartbeat is due
+	told       int64 // when the watcher was told the ledger
+	ended      bool  // the source of a run came to its end
 }
 
 // wanting pairs a detector with the kinds of signals it asks for.
@@ -129,9 +131,16 @@ func (m *merger) advance(now int64) {
 		}
 		m.beat = now - now%heartbeatEvery + heartbeatEvery
 	}
+	if m.watcher != nil && now >= m.told+toldEvery {
+		m.told = now
+		m.watcher.Ledger(m.sum.Ledger, m.accounts.Open(), now)
+	}
 }
 
-const heartbeatEvery = int64(60e9)
+const (
+	heartbeatEvery = int64(60e9)
+	toldEvery      = int64(1e9) // between two looks of a watcher at the ledger
+)
 
 func (m *merger) heartbeat(now int64) {
 	if m.sealer != nil {
@@ -204,13 +213,18 @@ func (m *merger) closed(r *attack.Record) {
 	m.write(m.line)
 }
 
-// finish ends a recording: the log's clock moves on to each closing in turn.
+// finish ends a recording, and a demonstration that was played to its end: the log's clock moves on to each closing
+// in turn. A run that is stopped leaves what is open to the next.
 func (m *merger) finish() {
-	if m.records != nil {
+	if m.records != nil && !m.ended {
 		m.stop()
 		return
 	}
 	m.act(m.accounts.Finish())
+	if m.records != nil {
+		m.stop()
+		return
+	}
 	m.heartbeat(max(m.now, m.accounts.Now(), 1))
 	if m.sealer != nil {
 		m.acknowledged(m.sealer.close())

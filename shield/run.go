@@ -27,12 +27,12 @@ type Watcher interface {
 
 // RunOptions of a running shield.
 type RunOptions struct {
-	State   string // folder of records, log and key
-	Kind    evidence.Kind
-	Source  capture.Source
-	Watcher Watcher // nil: nobody watches
-	Stop    <-chan struct{}
-	Say     func(string) // what a person should know of the start, one line each; nil: nobody listens
+	State  string // folder of records, log and key
+	Kind   evidence.Kind
+	Source capture.Source
+	Watch  func(origin, verifier string) (Watcher, error) // called when the log stands; nil: nobody watches
+	Stop   <-chan struct{}
+	Say    func(string) // what a person should know of the start, one line each; nil: nobody listens
 }
 
 // Run takes a source's frames through the shield until it ends or Stop is closed. It takes up what the last run in
@@ -64,12 +64,18 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		now = max(now, seal.log.Now())
 		x.From(now)
 	}
-	e.merge.watcher, e.merge.records = o.Watcher, records
-	e.eager = true
+	e.merge.records, e.eager = records, true
+	if o.Watch != nil {
+		if e.merge.watcher, err = o.Watch(seal.log.Origin(), seal.log.Verifier()); err != nil {
+			_, _ = seal.close()
+			return nil, err
+		}
+	}
 	if err := e.merge.resume(now, o.say); err != nil {
 		return nil, err
 	}
 	err = e.play(o.Source, o.Stop, func(uint64) { e.merge.fail(records.flush()) })
+	e.merge.ended = err == nil && o.Kind == evidence.Demo && !closed(o.Stop)
 	if cerr := e.close(); err == nil {
 		err = cerr
 	}
@@ -79,6 +85,15 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	e.figures(sum)
 	sum.Elapsed, sum.PeakBytes = time.Since(began), peakMemory()
 	return sum, err
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 func (o *RunOptions) say(text string) {

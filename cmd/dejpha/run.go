@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/shield"
 )
@@ -14,6 +13,8 @@ type runCmd struct {
 	engineFlags
 	Pace   time.Duration `placeholder:"TIME" default:"120ms" help:"Time between two frames of the samples; 0: as fast as it goes."`
 	Rounds int           `placeholder:"N" default:"1" help:"How often the samples are played; 0: until it is stopped."`
+	Listen string        `placeholder:"ADDRESS:PORT" help:"Where the console listens; loopback only. Default console.listen, 127.0.0.1:8470."`
+	NoPage bool          `name:"no-console" help:"No console: tell of attacks on the terminal only."`
 	Skip   time.Duration `placeholder:"TIME" help:"How far the samples' clock jumps between two rounds, so that attacks end and are sealed."`
 }
 
@@ -42,32 +43,20 @@ func (c *runCmd) Run(w *world) error {
 	src.Rounds, src.Skip = c.Rounds, c.Skip
 	state := filepath.Join(setup.Config.State, "demo")
 	fmt.Fprintf(w.stdout, "This version watches no interface. It plays its own sample captures through the shield;\nwhat it counts is a demonstration, sealed as such in %s. Ctrl-C ends it.\n\n", state)
-	sum, err := setup.Run(shield.RunOptions{State: state, Kind: evidence.Demo, Source: src, Watcher: teller{w}, Stop: stop, Say: w.say})
+	show := &display{w: w, setup: setup, state: state, kind: evidence.Demo, source: "the project's own samples", listen: c.Listen, off: c.NoPage}
+	sum, err := setup.Run(shield.RunOptions{State: state, Kind: evidence.Demo, Source: src, Watch: show.open, Stop: stop, Say: w.say})
 	if sum != nil {
 		fmt.Fprintln(w.stdout)
 		sum.Print(w.stdout)
+	}
+	if err == nil {
+		show.stay(stop)
+	}
+	if cerr := show.close(); err == nil && cerr != nil {
+		err = cerr
 	}
 	return replayError(err)
 }
 
 // say tells a person one line.
 func (w *world) say(text string) { fmt.Fprintln(w.stderr, "dejpha:", text) }
-
-// teller prints what a running shield counts.
-type teller struct{ w *world }
-
-// Attack implements shield.Watcher.
-func (t teller) Attack(r attack.Record) {
-	at := time.Unix(0, r.OpenedAt).UTC().Format("15:04:05")
-	if r.State == "opened" {
-		fmt.Fprintf(t.w.stdout, "%s  attack %d  %-12s severity %d  from %s on %s\n          %s\n", at, r.ID, r.Class, r.Severity, r.OriginText(), r.Target.Group, r.Story)
-		return
-	}
-	fmt.Fprintf(t.w.stdout, "%s  attack %d  %s, sealed as leaf %d\n", at, r.ID, r.State, r.Evidence.Leaf)
-}
-
-// Packets implements shield.Watcher.
-func (t teller) Packets(uint64, []shield.Packet) {}
-
-// Ledger implements shield.Watcher.
-func (t teller) Ledger(shield.Ledger, int, int64) {}

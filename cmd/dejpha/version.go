@@ -10,14 +10,18 @@ type versionCmd struct{}
 
 // Run prints the version, the commit if known, and the toolchain.
 func (versionCmd) Run(w *world) error {
-	version := "devel"
+	_, err := fmt.Fprintf(w.stdout, "dejpha %s, %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
+
+// version is the commit this program was built from, if it is known.
+func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
-				version = s.Value[:min(12, len(s.Value))]
+				return s.Value[:min(12, len(s.Value))]
 			}
 		}
 	}
-	_, err := fmt.Fprintf(w.stdout, "dejpha %s, %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return err
+	return "devel"
 }

@@ -1,0 +1,213 @@
+// Package index keeps attacks in an order in which a person asks for them: an embedded SQLite file.
+//
+// In: attack records as they open and close, and minutes of the packet ledger. Out: counts, lists and series for
+// the console. Called by console only. It holds nothing of its own: the file may be deleted at any time and is
+// built again from the evidence; a broken file or one of another log is thrown away without asking.
+package index
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/dejpha/dejpha/attack"
+)
+
+// version of the tables; another one is thrown away.
+const version = "1"
+
+const tables = `
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE attack (
+	id INTEGER PRIMARY KEY, state TEXT NOT NULL, class TEXT NOT NULL, severity INTEGER NOT NULL, risk TEXT NOT NULL,
+	side TEXT NOT NULL, outcome TEXT NOT NULL, result TEXT NOT NULL, authorised INTEGER NOT NULL,
+	origin TEXT NOT NULL, kind TEXT NOT NULL, country TEXT NOT NULL, target TEXT NOT NULL, ips TEXT NOT NULL,
+	first INTEGER NOT NULL, last INTEGER NOT NULL, closed INTEGER NOT NULL, packets INTEGER NOT NULL,
+	incident INTEGER NOT NULL, leaf INTEGER NOT NULL, words TEXT NOT NULL, record BLOB NOT NULL);
+CREATE INDEX attack_count ON attack (state, authorised, risk, outcome, class);
+CREATE INDEX attack_last ON attack (last);
+CREATE INDEX attack_first ON attack (first, class);
+CREATE INDEX attack_leaf ON attack (leaf);
+CREATE INDEX attack_incident ON attack (incident);
+CREATE TABLE minute (
+	at INTEGER PRIMARY KEY, received INTEGER NOT NULL, inspected INTEGER NOT NULL, bypassed INTEGER NOT NULL,
+	dropped INTEGER NOT NULL, shed INTEGER NOT NULL, undecodable INTEGER NOT NULL, open INTEGER NOT NULL);
+`
+
+// Index is an open file. Its methods may be called from several goroutines.
+type Index struct {
+	db    *sql.DB
+	place func(addr string) string
+}
+
+// Ledger is the fate of the packets of one minute.
+type Ledger struct {
+	Received, Inspected, Bypassed, Dropped, Shed, Undecodable uint64
+}
+
+// Open opens the index of a log, named by its origin, or makes a new one. fresh: it is empty and wants filling.
+// place is the country of an address, two letters or "".
+func Open(file, origin string, place func(string) string) (x *Index, fresh bool, err error) {
+	for _, again := range []bool{false, true} {
+		if x, fresh, err = open(file, origin, place); err == nil {
+			return x, fresh, nil
+		}
+		if again {
+			break
+		}
+		for _, end := range []string{"", "-wal", "-shm"} {
+			if e := os.Remove(file + end); e != nil && !errors.Is(e, os.ErrNotExist) {
+				return nil, false, fmt.Errorf("cannot remove the old index: %w", e)
+			}
+		}
+	}
+	return nil, false, fmt.Errorf("cannot make the index %s: %w", file, err)
+}
+
+func open(file, origin string, place func(string) string) (*Index, bool, error) {
+	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=busy_timeout(5000)&_pragma=cache_size(-4000)")
+	if err != nil {
+		return nil, false, err
+	}
+	db.SetMaxOpenConns(4)
+	x := &Index{db, place}
+	fresh, err := x.prepare(origin)
+	if err != nil {
+		_ = db.Close()
+		return nil, false, err
+	}
+	return x, fresh, nil
+}
+
+var errOther = errors.New("another log's index")
+
+// prepare makes the tables of a new file, or checks those of an old one; what was open then is not open now.
+func (x *Index) prepare(origin string) (fresh bool, err error) {
+	var n int
+	if err := x.db.QueryRow(`SELECT count(*) FROM sqlite_master WHERE name = 'meta'`).Scan(&n); err != nil {
+		return false, err
+	}
+	if n == 0 {
+		if _, err := x.db.Exec(tables); err != nil {
+			return false, err
+		}
+		_, err = x.db.Exec(`INSERT INTO meta VALUES ('version', ?), ('origin', ?)`, version, origin)
+		return true, err
+	}
+	have := map[string]string{}
+	rows, err := x.db.Query(`SELECT key, value FROM meta`)
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k, v string
+		if err := rows.Scan(&k, &v); err != nil {
+			return false, err
+		}
+		have[k] = v
+	}
+	if have["version"] != version || have["origin"] != origin {
+		return false, errOther
+	}
+	if err := rows.Err(); err != nil {
+		return false, err
+	}
+	_, err = x.db.Exec(`DELETE FROM attack WHERE state = 'opened'`)
+	return false, err
+}
+
+// Clear forgets everything; it is filled from the evidence again.
+func (x *Index) Clear() error {
+	_, err := x.db.Exec(`DELETE FROM attack; DELETE FROM minute`)
+	return err
+}
+
+// Close ends the index.
+func (x *Index) Close() error { return x.db.Close() }
+
+// LastLeaf is the highest leaf known, -1 for none: evidence from the next one on is to be read.
+func (x *Index) LastLeaf() (leaf int64, err error) {
+	err = x.db.QueryRow(`SELECT coalesce(max(leaf), -1) FROM attack`).Scan(&leaf)
+	return leaf, err
+}
+
+const put = `INSERT OR REPLACE INTO attack VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+
+// Put takes attacks in, one transaction for all; a later record of an attack replaces the earlier.
+func (x *Index) Put(records []attack.Record) error {
+	tx, err := x.db.Begin()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	stmt, err := tx.Prepare(put)
+	if err != nil {
+		return err
+	}
+	defer stmt.Close()
+	for i := range records {
+		r := &records[i]
+		b, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		kind := OriginKind(r)
+		_, err = stmt.Exec(r.ID, r.State, r.Class, r.Severity, r.Risk, r.Side, r.Outcome, r.Result, r.Authorised,
+			r.OriginText(), kind, x.Country(r), r.Target.Group, " "+strings.Join(r.Target.IPs, " ")+" ",
+			ms(r.FirstSeen), ms(r.LastSeen), ms(r.ClosedAt), int64(min(r.Packets, 1<<62)), r.Incident, r.Evidence.Leaf, words(r), b)
+		if err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// words is what free text is searched in.
+func words(r *attack.Record) string {
+	w := []string{r.Class, r.OriginText(), r.Target.Group, r.Subject, r.Story, strings.Join(r.Techniques, " "), strings.Join(r.Target.IPs, " ")}
+	for _, a := range r.Alerts {
+		w = append(w, fmt.Sprint(a.SID), a.Msg)
+	}
+	return strings.ToLower(strings.Join(append(w, r.Detectors...), " "))
+}
+
+// OriginKind says what kind of name an attack's origin is: ip, prefix, mac, domain or unproven.
+func OriginKind(r *attack.Record) string {
+	switch o := &r.Origin; {
+	case o.IP != "":
+		return "ip"
+	case o.Prefix != "":
+		return "prefix"
+	case o.MAC != "":
+		return "mac"
+	case o.Domain != "":
+		return "domain"
+	}
+	return "unproven"
+}
+
+// Country of an attack's origin, "" when it has no address or none is known.
+func (x *Index) Country(r *attack.Record) string {
+	if r.Origin.IP != "" {
+		return x.place(r.Origin.IP)
+	}
+	addr, _, _ := strings.Cut(r.Origin.Prefix, "/")
+	return x.place(addr)
+}
+
+// Minute adds packets to the minute that begins at, ms.
+func (x *Index) Minute(at int64, l Ledger, open int) error {
+	_, err := x.db.Exec(`INSERT INTO minute VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (at) DO UPDATE SET
+		received = received + excluded.received, inspected = inspected + excluded.inspected, bypassed = bypassed + excluded.bypassed,
+		dropped = dropped + excluded.dropped, shed = shed + excluded.shed, undecodable = undecodable + excluded.undecodable, open = excluded.open`,
+		at, l.Received, l.Inspected, l.Bypassed, l.Dropped, l.Shed, l.Undecodable, open)
+	return err
+}
+
+func ms(ns int64) int64 { return ns / 1e6 }
