@@ -55,13 +55,27 @@ type Config struct {
 	Authorised  []string // origins whose attacks are shown and not counted
 	Decoys      []string
 	Zones       map[string][]string
-	KeepBytes   int64
-	KeepDays    int
 	Interfaces  []string
 	Listen      string // of the console
 	CountryFile string // MMDB of countries for the console; "": its own table
 	State       string // folder of the state
+
+	KeepEve, KeepPackets, KeepPrivate Keep
 }
+
+// Keep is how much of one store is kept: the oldest goes first.
+type Keep struct {
+	Bytes int64 // 0: no limit
+	Days  int   // 0: no limit
+}
+
+// Bounds of the settings. Less memory than that holds no table of use; a store is deleted by whole files, of which
+// the newest always stays.
+const (
+	memoryLeast = 32 << 20
+	keepLeast   = 1 << 20
+	daysMost    = 36500
+)
 
 // Default is the configuration without a file.
 func Default() *Config {

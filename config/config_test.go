@@ -20,13 +20,18 @@ func file(t *testing.T, dir, name, text string) string {
 
 func TestOwnRefusals(t *testing.T) {
 	for text, want := range map[string]string{
-		"memory: 256 MiB\nmemry: 3\n":    `dejpha.yaml:2:1: unknown key "memry"; did you mean "memory"?`,
-		"memory: 1GiB\nkeep:\n  byts: 3": `dejpha.yaml:3:3: unknown key "byts"; did you mean "bytes"?`,
-		"keep:\n  days: abc\n":           `dejpha.yaml:2:9: expected a whole number, found a string`,
-		"memory: inf\n":                  `dejpha.yaml: memory: "inf" is not a size`,
-		"memory: -1\n":                   `dejpha.yaml: memory: "-1" is not a size`,
-		"keep:\n  bytes: 9999999999gb\n": `dejpha.yaml: keep.bytes: "9999999999gb" is not a size`,
-		"memory: [1\n":                   `dejpha.yaml:1:9: `,
+		"memory: 256 MiB\nmemry: 3\n":                  `dejpha.yaml:2:1: unknown key "memry"; did you mean "memory"?`,
+		"memory: 1GiB\nkeep:\n  eve:\n    byts: 3":     `dejpha.yaml:4:5: unknown key "byts"; did you mean "bytes"?`,
+		"keep: {eve: {days: abc}}\n":                   `dejpha.yaml:1:20: expected a whole number, found a string`,
+		"state: v\nmemory: inf\n":                      `dejpha.yaml:2:9: memory: "inf" is not a size`,
+		"memory: -1\n":                                 `dejpha.yaml:1:9: memory: "-1" is not a size`,
+		"memory: 4 MiB\n":                              `dejpha.yaml:1:9: memory: "4 MiB" is too little; at least 32 MiB`,
+		"keep:\n  packets:\n    bytes: 9999999999gb\n": `dejpha.yaml:3:12: keep.packets.bytes: "9999999999gb" is not a size`,
+		"keep: {private: {days: -3}}\n":                `dejpha.yaml:1:24: keep.private.days: -3 is not between`,
+		"decoys:\n - 10.0.0.1\n - 10.0.0.0/40\n":       `dejpha.yaml:3:4: decoys[1]: "10.0.0.0/40" is not an address or prefix`,
+		"zones:\n  plant: [10.0.0.0/8, west]\n":        `dejpha.yaml:2:23: zones.plant[1]: "west" is not`,
+		"zones:\n  a b.c: [west]\n":                    `dejpha.yaml: zones.a b.c[0]: "west" is not`,
+		"memory: [1\n":                                 `dejpha.yaml:1:9: `,
 	} {
 		_, _, err := Load(file(t, t.TempDir(), "dejpha.yaml", text), nil)
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -36,12 +41,12 @@ func TestOwnRefusals(t *testing.T) {
 }
 
 func TestOwn(t *testing.T) {
-	c, warnings, err := Load(file(t, t.TempDir(), "dejpha.yaml", "memory: 256 MiB\nprotected: [10.0.0.0/8]\nzones:\n  plant: [10.1.0.0/16]\nvariables:\n  addresses:\n    HOME_NET: \"10.0.0.0/8\"\nconsole:\n  listen: 127.0.0.1:9000\nkeep:\n  days: 7\n  bytes: 2gb\n"),
+	c, warnings, err := Load(file(t, t.TempDir(), "dejpha.yaml", "memory: 256 MiB\nprotected: [10.0.0.0/8]\nzones:\n  plant: [10.1.0.0/16]\nvariables:\n  addresses:\n    HOME_NET: \"10.0.0.0/8\"\nconsole:\n  listen: 127.0.0.1:9000\nkeep:\n  eve:\n    days: 7\n    bytes: 2gb\n"),
 		[]string{"memory=300MiB", "records.payload=yes", "interfaces.0=eth0", "stream.midstream=no", "app-layer.protocols.dns.enabled=no"})
 	if err != nil || len(warnings) != 0 {
 		t.Fatal(err, warnings)
 	}
-	if c.Suricata || c.Memory != 300<<20 || !c.Payload || !slices.Equal(c.Interfaces, []string{"eth0"}) || c.Midstream || c.KeepDays != 7 || c.KeepBytes != 2<<30 {
+	if c.Suricata || c.Memory != 300<<20 || !c.Payload || !slices.Equal(c.Interfaces, []string{"eth0"}) || c.Midstream || c.KeepEve != (Keep{2 << 30, 7}) {
 		t.Errorf("%+v", c)
 	}
 	if on, said := c.AppEnabled["dns"]; on || !said {
@@ -191,7 +196,7 @@ func TestSharedFiles(t *testing.T) {
 
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(peers), "stream.midstream=yes")
-	f.Add([]byte("memory: 256 MiB\nkeep: {days: 3}\nzones: {a: [10.0.0.0/8]}\n"), "interfaces.0=eth0")
+	f.Add([]byte("memory: 256 MiB\nkeep: {eve: {days: 3}}\nzones: {a: [10.0.0.0/8]}\n"), "interfaces.0=eth0")
 	f.Add([]byte("vars: [1]\noutputs: {a: b}\nstream: no\napp-layer: [x]\n"), "a.0.b.1=x")
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, text []byte, set string) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -28,6 +29,26 @@ func placed(name string, err error, keys []string) error {
 	return fmt.Errorf("%s: %s", name, text)
 }
 
+// wrong is a value that is not what its key asks for. path is dotted, items of lists by [i].
+type wrong struct{ path, text string }
+
+func (w wrong) Error() string { return w.path + ": " + w.text }
+
+// placed says where the value stands: in the file's text, or on the command line if mine, what was said there, has it.
+func (w wrong) placed(name string, text []byte, mine tree) error {
+	key, _, _ := strings.Cut(w.path, "[")
+	if _, said := mine.get(key); said {
+		return fmt.Errorf("--set %s", w.Error())
+	}
+	if p, err := yaml.PathString("$." + w.path); err == nil {
+		if node, err := p.ReadNode(bytes.NewReader(text)); err == nil && node.GetToken() != nil {
+			at := node.GetToken().Position
+			name = fmt.Sprintf("%s:%d:%d", name, at.Line, at.Column)
+		}
+	}
+	return fmt.Errorf("%s: %s", name, w.Error())
+}
+
 func typeWords(name string) string {
 	switch {
 	case strings.HasPrefix(name, "int"), strings.HasPrefix(name, "uint"):
@@ -53,15 +74,18 @@ func ownTop() (keys []string) {
 
 // ownKeys are all keys of dejpha.yaml, those inside a section with and without its name.
 func ownKeys() (keys []string) {
-	t := reflect.TypeFor[own]()
+	return keysOf(reflect.TypeFor[own](), "")
+}
+
+func keysOf(t reflect.Type, prefix string) (keys []string) {
 	for i := range t.NumField() {
 		name := t.Field(i).Tag.Get("yaml")
+		if prefix != "" {
+			keys = append(keys, prefix+name)
+		}
 		keys = append(keys, name)
 		if s := t.Field(i).Type; s.Kind() == reflect.Struct {
-			for j := range s.NumField() {
-				sub := s.Field(j).Tag.Get("yaml")
-				keys = append(keys, sub, name+"."+sub)
-			}
+			keys = append(keys, keysOf(s, prefix+name+".")...)
 		}
 	}
 	return keys

@@ -1,7 +1,10 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -27,8 +30,9 @@ type own struct {
 		CountryDatabase string `yaml:"country-database"`
 	} `yaml:"console"`
 	Keep struct {
-		Bytes string `yaml:"bytes"`
-		Days  int    `yaml:"days"`
+		Eve     ownKeep `yaml:"eve"`
+		Packets ownKeep `yaml:"packets"`
+		Private ownKeep `yaml:"private"`
 	} `yaml:"keep"`
 	Records struct {
 		Types       []string `yaml:"types"`
@@ -38,15 +42,24 @@ type own struct {
 	} `yaml:"records"`
 }
 
+// ownKeep is how much of one store is kept.
+type ownKeep struct {
+	Bytes string `yaml:"bytes"`
+	Days  int    `yaml:"days"`
+}
+
 func loadOwn(name string, text []byte, sets []string) (*Config, []string, error) {
 	var o own
 	if err := yaml.UnmarshalWithOptions(text, &o, yaml.Strict()); err != nil {
 		return nil, nil, placed(name, err, ownKeys())
 	}
 	c := Default()
-	warnings, err := o.override(c, sets)
+	mine, warnings, err := o.override(c, sets)
 	if err == nil {
-		err = o.fill(c, name)
+		err = o.fill(c)
+	}
+	if w := (wrong{}); errors.As(err, &w) {
+		err = w.placed(name, text, mine)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -55,8 +68,9 @@ func loadOwn(name string, text []byte, sets []string) (*Config, []string, error)
 }
 
 // override applies the command line: keys of this file to o, the other format's keys to c.
-// Keys that are neither are named in a warning: commands written for the peer go on working.
-func (o *own) override(c *Config, sets []string) (warnings []string, err error) {
+// Keys that are neither are named in a warning: commands written for the peer go on working. mine is what was
+// said of this file's keys.
+func (o *own) override(c *Config, sets []string) (mine tree, warnings []string, err error) {
 	mine, other := tree{}, tree{}
 	for _, s := range sets {
 		to := other
@@ -66,26 +80,26 @@ func (o *own) override(c *Config, sets []string) (warnings []string, err error) 
 			to = mine
 		}
 		if err := to.override([]string{s}); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for _, key := range other.notApplied() {
 		warnings = append(warnings, fmt.Sprintf("--set %s: does not apply here%s", key, hint(key, append(ownKeys(), applied...))))
 	}
 	if err := c.suricata(other, true); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(mine) == 0 {
-		return warnings, nil
+		return mine, warnings, nil
 	}
 	text, err := yaml.Marshal(typed(map[string]any(mine)))
 	if err != nil {
-		return nil, fmt.Errorf("--set: %w", err)
+		return nil, nil, fmt.Errorf("--set: %w", err)
 	}
 	if err := yaml.UnmarshalWithOptions(text, o, yaml.Strict()); err != nil {
-		return nil, placed("--set", err, ownKeys())
+		return nil, nil, placed("--set", err, ownKeys())
 	}
-	return warnings, nil
+	return mine, warnings, nil
 }
 
 // typed turns the command line's yes and no into booleans.
@@ -107,20 +121,13 @@ func typed(v any) any {
 	return v
 }
 
-// fill takes over what was said and checks it.
-func (o *own) fill(c *Config, name string) error {
-	for _, s := range []struct {
-		key, text string
-		to        *int64
-	}{{"memory", o.Memory, &c.Memory}, {"keep.bytes", o.Keep.Bytes, &c.KeepBytes}} {
-		if s.text == "" {
-			continue
-		}
-		n, ok := Size(s.text)
-		if !ok {
-			return fmt.Errorf("%s: %s: %q is not a size; write 512 MiB or a number of bytes", name, s.key, s.text)
-		}
-		*s.to = n
+// fill takes over what was said and checks it. An error about a value is a wrong.
+func (o *own) fill(c *Config) error {
+	if err := o.sizes(c); err != nil {
+		return err
+	}
+	if err := o.networks(); err != nil {
+		return err
 	}
 	for k, v := range o.Variables.Addresses {
 		c.AddressVars[k] = v
@@ -129,7 +136,6 @@ func (o *own) fill(c *Config, name string) error {
 		c.PortVars[k] = v
 	}
 	c.Protected, c.Authorised, c.Decoys, c.Zones, c.Interfaces, c.RuleFiles = o.Protected, o.Authorised, o.Decoys, o.Zones, o.Interfaces, o.Rules
-	c.KeepDays = o.Keep.Days
 	c.Payload, c.Packet, c.CommunityID = o.Records.Payload, o.Records.Packet, o.Records.CommunityID
 	if o.State != "" {
 		c.State = o.State
@@ -142,6 +148,60 @@ func (o *own) fill(c *Config, name string) error {
 		c.EveTypes = map[string]bool{"attack": true, "decision": true, "heartbeat": true}
 		for _, n := range o.Records.Types {
 			c.EveTypes[n] = true
+		}
+	}
+	return nil
+}
+
+// sizes takes over the sizes and days.
+func (o *own) sizes(c *Config) error {
+	for _, x := range []struct {
+		key, text   string
+		to          *int64
+		least, most int64
+	}{
+		{"memory", o.Memory, &c.Memory, memoryLeast, sizeMax},
+		{"keep.eve.bytes", o.Keep.Eve.Bytes, &c.KeepEve.Bytes, keepLeast, sizeMax},
+		{"keep.packets.bytes", o.Keep.Packets.Bytes, &c.KeepPackets.Bytes, keepLeast, sizeMax},
+		{"keep.private.bytes", o.Keep.Private.Bytes, &c.KeepPrivate.Bytes, keepLeast, sizeMax},
+	} {
+		if x.text == "" {
+			continue
+		}
+		n, ok := Size(x.text)
+		if !ok {
+			return wrong{x.key, fmt.Sprintf("%q is not a size; write 512 MiB or a number of bytes", x.text)}
+		}
+		if n < x.least && (n != 0 || x.to == &c.Memory) {
+			return wrong{x.key, fmt.Sprintf("%q is too little; at least %d MiB", x.text, x.least>>20)}
+		}
+		*x.to = n
+	}
+	for _, x := range []struct {
+		key string
+		n   int
+		to  *int
+	}{{"keep.eve.days", o.Keep.Eve.Days, &c.KeepEve.Days}, {"keep.packets.days", o.Keep.Packets.Days, &c.KeepPackets.Days}, {"keep.private.days", o.Keep.Private.Days, &c.KeepPrivate.Days}} {
+		if x.n < 0 || x.n > daysMost {
+			return wrong{x.key, fmt.Sprintf("%d is not between 0 (no limit) and %d", x.n, daysMost)}
+		}
+		*x.to = x.n
+	}
+	return nil
+}
+
+// networks checks every address and prefix, so that a slip is named where it stands.
+func (o *own) networks() error {
+	lists := map[string][]string{"protected": o.Protected, "authorised": o.Authorised, "decoys": o.Decoys}
+	for name, l := range o.Zones {
+		lists["zones."+name] = l
+	}
+	for _, name := range slices.Sorted(maps.Keys(lists)) {
+		for i, text := range lists[name] {
+			_, err := netip.ParsePrefix(text)
+			if _, err2 := netip.ParseAddr(text); err != nil && err2 != nil {
+				return wrong{fmt.Sprintf("%s[%d]", name, i), fmt.Sprintf("%q is not an address or prefix; write 10.0.0.0/8 or 192.0.2.1", text)}
+			}
 		}
 	}
 	return nil

@@ -514,10 +514,20 @@ func (l *Log) Close() ([]attack.Record, error) {
 		}
 		done, _ = l.flush(flagStop)
 	}
+	l.letGo()
+	return done, l.err
+}
+
+// Abandon gives the folder back as a crash would: what is not flushed is lost, and the next start is an unclean one.
+func (l *Log) Abandon() {
+	l.letGo()
+	_ = l.keep(errors.New("the log was abandoned"))
+}
+
+func (l *Log) letGo() {
 	files := []*durable.Append{l.entries.file, l.private.file, l.packets.file, l.slots, l.offsets}
 	for _, f := range append(files, l.tiles[:]...) {
 		_ = f.Close()
 	}
 	_ = l.lock.Close()
-	return done, l.err
 }

@@ -28,7 +28,7 @@ import (
 
 // Errors by which cmd picks the exit code.
 var (
-	ErrInput    = errors.New("not readable as a capture")
+	ErrInput    = errors.New("cannot read capture")
 	ErrDamaged  = capture.ErrDamaged
 	ErrOtherRun = errors.New("the folder holds the log of another run")
 )
@@ -42,6 +42,9 @@ type ReplayOptions struct {
 // Replay plays captures one after the other as one recording into folder out.
 func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Summary, err error) {
 	began := time.Now()
+	if err := readable(captures); err != nil {
+		return nil, err
+	}
 	if err := freshFolder(out); err != nil {
 		return nil, err
 	}
@@ -83,6 +86,22 @@ func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Sum
 		err = damaged
 	}
 	return sum, err
+}
+
+// readable looks at the beginning of each capture, so that a slip on the command line leaves no log behind. Pipes
+// are left alone: they can be opened once.
+func readable(captures []string) error {
+	for _, name := range captures {
+		if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+			continue
+		}
+		r, err := file.Open(name)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrInput, err)
+		}
+		_ = r.Close()
+	}
+	return nil
 }
 
 // playFile plays one capture.

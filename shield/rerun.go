@@ -2,6 +2,7 @@ package shield
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,6 +29,9 @@ func exists(name string) bool {
 // again. An attack told by behaviour over many flows is not shown by the packets of its last one; text says so.
 func Rerun(dir string, leaf int64) (text string, same bool, err error) {
 	r, err := evidence.ReadRecord(dir, leaf)
+	if errors.Is(err, evidence.ErrErased) {
+		return "", false, fmt.Errorf("leaf %d holds no attack whose record can be read: it is another kind of leaf, or its private part is gone", leaf)
+	}
 	if err != nil {
 		return "", false, fmt.Errorf("leaf %d: %w", leaf, err)
 	}

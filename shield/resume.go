@@ -104,8 +104,15 @@ func (m *merger) save() {
 	m.fail(m.sealer.log.Snapshot(b))
 }
 
-// stop ends a live run: what is open stays open for the next start.
+// stop ends a live run: what is open stays open for the next start. A run that could not keep what it should ends as
+// a crash does, so that the log says so and the next start repairs it.
 func (m *merger) stop() {
-	m.heartbeat(max(m.now, m.accounts.Now(), 1))
+	if m.err == nil {
+		m.heartbeat(max(m.now, m.accounts.Now(), 1))
+	}
+	if m.err != nil {
+		m.sealer.log.Abandon()
+		return
+	}
 	m.acknowledged(m.sealer.close())
 }

@@ -59,7 +59,7 @@ func (d *Disk) do(what string, change func() error) error {
 	cut := d.faulty && d.ops == d.n
 	if !cut || d.landed {
 		if err := change(); err != nil {
-			d.err = fmt.Errorf("%s: %w", what, err)
+			d.err = fmt.Errorf("%s: %w", what, bare(err))
 			return d.err
 		}
 	}
@@ -72,6 +72,14 @@ func (d *Disk) do(what string, change func() error) error {
 		}
 	}
 	return d.err
+}
+
+// bare is an error of the system without the path, which what was done names already.
+func bare(err error) error {
+	if p := (*os.PathError)(nil); errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }
 
 // MkdirAll makes a folder and syncs the one above.
@@ -251,7 +259,7 @@ func (d *Disk) Lock(path string) (*Lock, error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("%s: %w", path, ErrLocked)
+		return nil, fmt.Errorf("%s is %w", path, ErrLocked)
 	}
 	return &Lock{f}, nil
 }
