@@ -53,7 +53,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	var acked, torn, rewritten int
 	for i := range n {
 		before := sealedLines(t, state)
-		cmd := exec.Command(bin, "run", "--set", "state="+dir, "--pace", "0", "--no-console", "--rounds", "0", "--skip", "20m")
+		cmd := exec.Command(bin, "run", "--no-console", "--set", "state="+dir, "--pace", "0", "--no-console", "--rounds", "0", "--skip", "20m")
 		var says bytes.Buffer
 		cmd.Stderr = &says
 		if err := cmd.Start(); err != nil {
@@ -72,7 +72,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		rewritten += bytes.Count(says.Bytes(), []byte("broken line"))
 	}
 	// A last run stops cleanly; then everything must be there once.
-	out, err := exec.Command(bin, "run", "--set", "state="+dir, "--pace", "0", "--no-console", "--rounds", "3", "--skip", "20m").CombinedOutput()
+	out, err := exec.Command(bin, "run", "--no-console", "--set", "state="+dir, "--pace", "0", "--no-console", "--rounds", "3", "--skip", "20m").CombinedOutput()
 	if err != nil {
 		t.Fatalf("the last run: %v\n%s", err, out)
 	}
