@@ -27,6 +27,7 @@ type Report struct {
 	Counters      map[uint16]uint64 // by counter id
 	TotalsLeaves  uint64
 	Ledger        Ledger
+	Retained      uint64 // files of packets, private parts and records that fell to retention, as the log says
 	PrivateOpen   uint64 // private parts opened, each agreeing with its commitment
 	Erased        uint64
 	Packets       uint64   // packets kept, each agreeing with its hash
@@ -59,6 +60,9 @@ func (r *Report) Print(w io.Writer) {
 	fmt.Fprintf(w, "packets    %d received = %d inspected + %d bypassed + %d dropped by the kernel + %d shed + %d undecodable\n", l.Received, l.Inspected, l.Bypassed, l.KernelDrops, l.Shed, l.Undecodable)
 	named(w, "restart    ", r.Restarts, r.RestartCount)
 	named(w, "gap        ", r.Gaps, r.GapCount)
+	if r.Retained > 0 {
+		fmt.Fprintf(w, "retention  %d files fell to it, each named by the log\n", r.Retained)
+	}
 	if r.NotRerun > 0 {
 		fmt.Fprintf(w, "re-run     not possible for %d attacks: their packets were not kept, erased or fell to retention\n", r.NotRerun)
 	}
@@ -336,6 +340,7 @@ func (c *checker) event(i int64, b []byte) {
 		c.erasures[int64(e.Attack)-1] = true
 	case CodeRetention:
 		c.retained[string(e.Data)] = true
+		c.r.Retained++
 	}
 	if e.Private != [32]byte{} {
 		c.private(i, e.Private, [32]byte{}, false)

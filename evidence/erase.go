@@ -100,14 +100,17 @@ func Records(dir string, from int64) ([]attack.Record, error) {
 	return out, err
 }
 
+// errPending keeps acknowledged attacks from being lost on the way: Flush hands them over.
+var errPending = errors.New("attacks wait to be acknowledged: flush first")
+
 // Erase makes the private part and the packets of a flushed leaf unreadable and logs that it did. The leaf, its
 // ordinal and every count stay.
 func (l *Log) Erase(leaf, now int64) error {
 	if l.err != nil {
 		return l.err
 	}
-	if _, err := l.flush(0); err != nil { // the slot is on the disk
-		return err
+	if len(l.pending) > 0 {
+		return errPending
 	}
 	s, err := readSlot(l.dir, leaf)
 	if err != nil {
@@ -135,51 +138,4 @@ func (l *Log) Erase(leaf, now int64) error {
 		return nil // gone by retention
 	}
 	return l.keep(l.disk.Overwrite(segmentName(l.packets.dir, int(pos>>positionShift)), int64(pos&(1<<positionShift-1))+16, make([]byte, len(b))))
-}
-
-// Keep is how many bytes of each store are kept; 0 keeps all.
-type Keep struct{ Packets, Private int64 }
-
-// Retain deletes the oldest files of packets and private parts past what is kept, each named by an event.
-func (l *Log) Retain(keep Keep, now int64) error {
-	for _, x := range []struct {
-		name string
-		s    *store
-		most int64
-	}{{"packets", l.packets, keep.Packets}, {"private", l.private, keep.Private}} {
-		if x.most <= 0 {
-			continue
-		}
-		if err := l.retain(x.name, x.s, x.most, now); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *Log) retain(name string, s *store, most, now int64) error {
-	list, err := segments(s.dir)
-	if err != nil {
-		return err
-	}
-	total := int64(0)
-	for i := len(list) - 1; i >= 0; i-- {
-		info, err := os.Stat(segmentName(s.dir, list[i]))
-		if err != nil {
-			return fmt.Errorf("reading %s: %w", s.dir, err)
-		}
-		if total += info.Size(); total <= most || list[i] == s.number {
-			continue
-		}
-		if err := l.Event(CodeRetention, now, -1, fmt.Appendf(nil, "%s/%06d", name, list[i]), nil); err != nil {
-			return err
-		}
-		if _, err := l.flush(0); err != nil {
-			return err
-		}
-		if err := l.keep(l.disk.Remove(segmentName(s.dir, list[i]))); err != nil {
-			return err
-		}
-	}
-	return nil
 }

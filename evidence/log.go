@@ -190,7 +190,7 @@ func (l *Log) Seal(r *attack.Record, packets []byte) error {
 	if len(packets) > 0 {
 		hash := sha256.Sum256(packets)
 		r.Evidence.Packets = hex.EncodeToString(hash[:])
-		pos, err := l.packets.record(l.tree.size, packets)
+		pos, err := l.put(l.packets, packets)
 		if l.keep(err) != nil {
 			return l.err
 		}
@@ -224,7 +224,7 @@ func (l *Log) hide(p *Private, packetsAt uint64) ([32]byte, error) {
 	if _, err := io.ReadFull(l.opt.Rand, seed[:]); err != nil {
 		return [32]byte{}, fmt.Errorf("random bytes for a private part: %w", err)
 	}
-	pos, err := l.private.record(l.tree.size, p.seal(seed[:]))
+	pos, err := l.put(l.private, p.seal(seed[:]))
 	if err != nil {
 		return [32]byte{}, err
 	}
@@ -233,6 +233,15 @@ func (l *Log) hide(p *Private, packetsAt uint64) ([32]byte, error) {
 	l.slotBuf = be.AppendUint64(l.slotBuf, pos+1)
 	l.slotBuf = be.AppendUint64(l.slotBuf, packetsAt)
 	return p.commitment(seed[:]), nil
+}
+
+// put stores a record of the next leaf.
+func (l *Log) put(s *store, b []byte) (uint64, error) {
+	pos, err := s.record(l.tree.size, b)
+	if pos&(1<<positionShift-1) == 0 {
+		s.began = l.time
+	}
+	return pos, err
 }
 
 // slotsUpTo fills the slots of leaves without a private part.

@@ -29,6 +29,7 @@ type store struct {
 	number int
 	file   *durable.Append
 	buf    []byte
+	began  uint64 // the log's clock when the file in hand got its first record; private and packets only
 }
 
 func segmentName(dir string, n int) string { return filepath.Join(dir, fmt.Sprintf("%06d", n)) }
@@ -96,6 +97,8 @@ func (s *store) record(leaf int64, b []byte) (uint64, error) {
 	head := be.AppendUint64(be.AppendUint32(make([]byte, 0, 12), uint32(len(b))), uint64(leaf))
 	return s.frame(head, b)
 }
+
+func (s *store) empty() bool { return s.file.Size()+int64(len(s.buf)) == 0 }
 
 func (s *store) roll() error {
 	if err := s.sync(); err != nil {

@@ -49,11 +49,14 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	n := kills(t)
 	bin, dir := buildBinary(t), t.TempDir()
 	state := filepath.Join(dir, "demo")
+	// Record files are closed and packets deleted all the time, too, but no line and no private part.
+	args := []string{"run", "--set", "state=" + dir, "--set", "keep.packets.bytes=1 MiB", "--set", fmt.Sprintf("keep.eve.bytes=%d MiB", 2*n+4),
+		"--no-console", "--pace", "0", "--skip", "20m", "--rounds"}
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
 	var acked, torn, rewritten int
 	for i := range n {
 		before := sealedLines(t, state)
-		cmd := exec.Command(bin, "run", "--no-console", "--set", "state="+dir, "--pace", "0", "--no-console", "--rounds", "0", "--skip", "20m")
+		cmd := exec.Command(bin, append(args, "0")...)
 		var says bytes.Buffer
 		cmd.Stderr = &says
 		if err := cmd.Start(); err != nil {
@@ -72,7 +75,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		rewritten += bytes.Count(says.Bytes(), []byte("broken line"))
 	}
 	// A last run stops cleanly; then everything must be there once.
-	out, err := exec.Command(bin, "run", "--no-console", "--set", "state="+dir, "--pace", "0", "--no-console", "--rounds", "3", "--skip", "20m").CombinedOutput()
+	out, err := exec.Command(bin, append(args, "3")...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("the last run: %v\n%s", err, out)
 	}
@@ -89,20 +92,29 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	}
 	checkEveryLeafHasItsLine(t, state, records)
 	checkOnce(t, records)
-	t.Logf("%d kills: %d attacks sealed (%d before the last run), each once; %d leaves; %d unclean starts named; %d record files torn, %d broken lines cut",
-		n, len(records), acked, report.Size, report.RestartCount, torn, rewritten)
+	names, _ := filepath.Glob(filepath.Join(state, "eve-*.json"))
+	t.Logf("%d kills: %d attacks sealed (%d before the last run), each once; %d leaves; %d unclean starts named; %d record files torn, %d broken lines cut; %d record files closed, %d files of packets deleted",
+		n, len(records), acked, report.Size, report.RestartCount, torn, rewritten, len(names), report.Retained)
 }
 
-// sealedLines returns the lines of sealed attacks that stand whole in eve.json, by leaf.
+// recordsText is the closed record files and eve.json, in the order in which they were written.
+func recordsText(t *testing.T, state string) (text []byte) {
+	t.Helper()
+	names, _ := filepath.Glob(filepath.Join(state, "eve-*.json"))
+	for _, name := range append(names, filepath.Join(state, "eve.json")) {
+		b, err := os.ReadFile(name)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		text = append(text, b...)
+	}
+	return text
+}
+
+// sealedLines returns the lines of sealed attacks that stand whole in the records, by leaf.
 func sealedLines(t *testing.T, state string) map[int64][]byte {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(state, "eve.json"))
-	if os.IsNotExist(err) {
-		return nil
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := recordsText(t, state)
 	lines := map[int64][]byte{}
 	for _, line := range bytes.SplitAfter(text, []byte("\n")) {
 		m := mended{leaf: -1}
@@ -168,10 +180,7 @@ func checkKept(t *testing.T, before map[int64][]byte, state string) {
 
 func checkEveryLeafHasItsLine(t *testing.T, state string, records []attack.Record) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(state, "eve.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := recordsText(t, state)
 	named := map[uint64]string{}
 	for i, line := range bytes.SplitAfter(text, []byte("\n")) {
 		if len(line) == 0 {

@@ -16,10 +16,11 @@ const eveBuffer = 1 << 20
 
 // recordFile is eve.json of a run: whole lines, buffered, at its end. Owner: the merge point.
 type recordFile struct {
-	disk *durable.Disk // of its own: when records cannot be written, sealing goes on
-	path string
-	file *durable.Append
-	w    *bufio.Writer
+	disk  *durable.Disk // of its own: when records cannot be written, sealing goes on
+	path  string
+	file  *durable.Append
+	w     *bufio.Writer
+	began int64 // time of the first record, ns; 0: not yet looked up
 }
 
 // openRecords opens or makes a record file. fresh empties one that is there.
@@ -105,12 +106,7 @@ func (r *recordFile) mend(since int64) (mended, error) {
 	if err != nil || m.cut == 0 {
 		return m, err
 	}
-	_ = r.file.Close()
-	if r.file, err = r.disk.OpenShared(r.path); err != nil {
-		return m, saidOfRecords(err)
-	}
-	r.w.Reset(r.file)
-	return m, nil
+	return m, r.reopen()
 }
 
 // mended is what a look at the end of a record file found.

@@ -80,28 +80,38 @@ func (m *merger) restore(now int64, say func(string)) (since int64, sealed []att
 	return 0, sealed, err
 }
 
-// save makes everything durable and leaves a snapshot of what is open.
+// save makes everything durable, leaves a snapshot of what is open, and lets go of what is no longer kept.
 func (m *merger) save() {
 	m.acknowledged(m.sealer.flush(m.now, true))
-	if m.err != nil {
-		return
+	if m.err == nil {
+		m.fail(m.saved())
 	}
+	if m.err == nil {
+		m.fail(m.retain())
+	}
+}
+
+// saved syncs the records and writes the snapshot that vouches for them.
+func (m *merger) saved() error {
 	size, err := m.records.sync()
 	if err != nil {
-		m.fail(err)
-		return
+		return err
+	}
+	if m.records.ripe(m.set.config.KeepEve, m.now) {
+		if err := m.records.rotate(m.now); err != nil {
+			return err
+		}
+		size = 0
 	}
 	accounts, err := m.accounts.Snapshot()
 	if err != nil {
-		m.fail(err)
-		return
+		return err
 	}
 	b, err := json.Marshal(snapshot{size, accounts})
 	if err != nil {
-		m.fail(fmt.Errorf("writing open accounts: %w", err))
-		return
+		return fmt.Errorf("writing open accounts: %w", err)
 	}
-	m.fail(m.sealer.log.Snapshot(b))
+	return m.sealer.log.Snapshot(b)
 }
 
 // stop ends a live run: what is open stays open for the next start. A run that could not keep what it should ends as

@@ -79,6 +79,9 @@ func bare(err error) error {
 	if p := (*os.PathError)(nil); errors.As(err, &p) {
 		return p.Err
 	}
+	if l := (*os.LinkError)(nil); errors.As(err, &l) {
+		return l.Err
+	}
 	return err
 }
 
@@ -220,6 +223,16 @@ func (d *Disk) Replace(path string, p []byte) error {
 			return err
 		}
 		return syncFolder(filepath.Dir(path))
+	})
+}
+
+// Rename gives a file another name in the same folder and syncs the folder.
+func (d *Disk) Rename(from, to string) error {
+	return d.do("renaming "+from, func() error {
+		if err := os.Rename(from, to); err != nil {
+			return err
+		}
+		return syncFolder(filepath.Dir(to))
 	})
 }
 
