@@ -17,6 +17,8 @@ type epoch struct {
 	signals  []behaviour.Signal
 	bytes    []byte // lines and kept packets, cut out by findings
 	kept     []keptPacket
+	framed   uint64 // number of the frame last kept for a signal, and its place in kept + 1
+	framedAt int
 	ledger   Ledger
 	order    uint32
 }
@@ -26,7 +28,7 @@ func (e *epoch) reset() {
 	clear(e.signals)
 	e.findings, e.matches, e.signals = e.findings[:0], e.matches[:0], e.signals[:0]
 	e.bytes, e.kept = e.bytes[:0], e.kept[:0]
-	e.ledger, e.order = Ledger{}, 0
+	e.ledger, e.order, e.framed = Ledger{}, 0, 0
 }
 
 // phase orders findings of one packet: decode events, stream events, app, rules, detectors (DESIGN section 4).
@@ -60,7 +62,7 @@ type finding struct {
 	phase      phase
 	kind       findingKind
 	index      int32 // into matches or signals
-	start, end int   // the line in bytes
+	start, end int   // the line in bytes; of a signal: start is the place of its packet in kept + 1, 0 none
 }
 
 // match is a rule's match with what the accounts need of it; the flow may be gone when it is applied.

@@ -26,6 +26,7 @@ type merger struct {
 	sealer     *sealer               // nil: nothing is sealed
 	records    *recordFile           // of a run that is resumed: what out writes to; nil on recordings
 	report     func(behaviour.Finding)
+	recent     *recent          // nil: nothing is sealed
 	seen       behaviour.Signal // the signal in hand
 	line       []byte
 	sum        *Summary
@@ -79,6 +80,10 @@ func (m *merger) one(f *finding, e *epoch) {
 	case foundSignal:
 		s := &e.signals[f.index]
 		m.seen = *s
+		if f.start > 0 && m.recent != nil {
+			k := &e.kept[f.start-1]
+			m.recent.add(s, k, e.bytes[k.start:k.end])
+		}
 		for _, w := range m.wanting {
 			if w.kinds&s.Kind != 0 {
 				w.detector.Observe(&m.seen, m.report)
@@ -103,7 +108,12 @@ func (m *merger) match(x *match, e *epoch, line []byte) {
 
 // found is what detectors report to.
 func (m *merger) found(f behaviour.Finding) {
-	m.observe(m.fromFinding(&f), nil)
+	o := m.fromFinding(&f)
+	if m.recent == nil || m.sealer.full(m.accounts.Key(&o)) {
+		m.observe(o, nil)
+		return
+	}
+	m.observe(o, m.recent.of(&f))
 }
 
 // observe adds an observation to the accounts and acts on what it opens.

@@ -187,6 +187,9 @@ func newMerger(set *settings, out io.Writer, sum *Summary, seal *sealer) *merger
 	m := &merger{set: set, out: out, sum: sum, sealer: seal, thresholds: hoststate.NewThresholds(thresholdTableMax), kinds: map[*rule.Rule]kindOfRule{}, open: map[attack.Key]uint64{}}
 	m.accounts = attack.New(accountsConfig(set))
 	m.report = m.found
+	if seal != nil && set.detectors {
+		m.recent = newRecent()
+	}
 	if set.detectors {
 		for _, d := range behaviour.New(behaviour.Config{Protected: func(a decode.Addr) bool { return contains(set.protected, a.Netip()) }}) {
 			m.wanting = append(m.wanting, wanting{d.Wants(), d})

@@ -31,7 +31,7 @@ type sealer struct {
 type kept struct {
 	pcap []byte
 	link uint16
-	n    int
+	has  map[uint64]bool // numbers of the packets in it
 }
 
 // openSealer opens or makes the log of a run in folder dir; its key lies beside the log, never in it.
@@ -68,17 +68,25 @@ func (s *sealer) keep(key attack.Key, packets []Packet) {
 			if s.bytes > keptOpenMax {
 				return
 			}
-			k = &kept{pcap: file.AppendHeader(nil, p.LinkType), link: p.LinkType}
+			k = &kept{pcap: file.AppendHeader(nil, p.LinkType), link: p.LinkType, has: map[uint64]bool{}}
 			s.packets[key] = k
 		}
-		if p.LinkType != k.link || k.n >= keptPacketsMax || len(k.pcap) >= keptBytesMax {
+		if p.LinkType != k.link || k.has[p.Number] || k.full() {
 			continue
 		}
 		before := len(k.pcap)
 		k.pcap = file.AppendRecord(k.pcap, p.Data, p.Wire, p.Time)
 		s.bytes += len(k.pcap) - before
-		k.n++
+		k.has[p.Number] = true
 	}
+}
+
+func (k *kept) full() bool { return len(k.has) >= keptPacketsMax || len(k.pcap) >= keptBytesMax }
+
+// full says whether nothing more is kept for an attack.
+func (s *sealer) full(key attack.Key, known bool) bool {
+	k := s.packets[key]
+	return !known || k != nil && k.full()
 }
 
 // seal puts a closed attack into the log; it is acknowledged by a later flush.

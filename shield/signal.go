@@ -20,8 +20,9 @@ func (w *worker) signal(s behaviour.Signal) {
 		return
 	}
 	o := w.out
+	kept := w.keepFrame(&s)
 	o.signals = append(o.signals, s)
-	w.found(finding{number: s.Number, first: s.FlowFirst, phase: w.phaseOf(phaseDetector), kind: foundSignal, index: int32(len(o.signals) - 1)})
+	w.found(finding{number: s.Number, first: s.FlowFirst, phase: w.phaseOf(phaseDetector), kind: foundSignal, index: int32(len(o.signals) - 1), start: kept})
 }
 
 // phaseOf is p, but for what comes to light while flows end at a tick.

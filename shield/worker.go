@@ -27,7 +27,8 @@ type worker struct {
 	ring    *ring
 	eve     eve.Options
 	out     *epoch
-	number  uint64 // of the frame in hand
+	number  uint64         // of the frame in hand
+	inHand  *capture.Frame // nil between frames
 	now     int64
 	ending  phase // phase of findings made while flows end
 	load    uint64
@@ -60,12 +61,14 @@ func (w *worker) frame(f *capture.Frame, number uint64, now int64) {
 	} else {
 		w.out.ledger.Inspected++
 	}
+	w.inHand = f
 	defer w.survive()
 	w.trip(p, 0, f)
 }
 
 // survive counts a broken invariant of ours that a packet brought to light: one packet must not end the shield.
 func (w *worker) survive() {
+	w.inHand = nil
 	if recover() != nil {
 		w.counts.Broken++
 	}
