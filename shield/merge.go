@@ -25,6 +25,7 @@ type merger struct {
 	open       map[attack.Key]uint64 // ids of open attacks, for the watcher
 	sealer     *sealer               // nil: nothing is sealed
 	records    *recordFile           // of a run that is resumed: what out writes to; nil on recordings
+	reopen     <-chan struct{}       // the record file was moved away
 	report     func(behaviour.Finding)
 	recent     *recent          // nil: nothing is sealed
 	seen       behaviour.Signal // the signal in hand
@@ -134,6 +135,12 @@ func (m *merger) observe(o attack.Observation, packets []Packet) {
 
 // advance moves the accounts' clock on and writes a heartbeat when one is due.
 func (m *merger) advance(now int64) {
+	select {
+	case <-m.reopen:
+		m.fail(m.records.reopen())
+		m.save() // the snapshot's offset is the new file's
+	default:
+	}
 	m.act(m.accounts.Advance(now))
 	if now >= m.beat {
 		if m.beat != 0 {

@@ -99,7 +99,7 @@ func (r *recordFile) rotate(now int64) error {
 
 // reopen goes on in the file that now bears the name: a new one, if the old was moved away.
 func (r *recordFile) reopen() error {
-	if err := r.flush(); err != nil {
+	if _, err := r.sync(); err != nil {
 		return err
 	}
 	_ = r.file.Close()

@@ -32,7 +32,8 @@ type RunOptions struct {
 	Source capture.Source
 	Watch  func(origin, verifier string) (Watcher, error) // called when the log stands; nil: nobody watches
 	Stop   <-chan struct{}
-	Say    func(string) // what a person should know of the start, one line each; nil: nobody listens
+	Reopen <-chan struct{} // someone moved the record file away: go on in a new one; may be nil
+	Say    func(string)    // what a person should know of the start, one line each; nil: nobody listens
 }
 
 // Run takes a source's frames through the shield until it ends or Stop is closed. It takes up what the last run in
@@ -60,11 +61,11 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		return nil, err
 	}
 	now := began.UnixNano()
-	if x, ok := o.Source.(*Samples); ok {
+	if x, ok := o.Source.(interface{ From(now int64) }); ok { // it makes its own time
 		now = max(now, seal.log.Now())
 		x.From(now)
 	}
-	e.merge.records, e.eager = records, true
+	e.merge.records, e.merge.reopen, e.eager = records, o.Reopen, true
 	if o.Watch != nil {
 		if e.merge.watcher, err = o.Watch(seal.log.Origin(), seal.log.Verifier()); err != nil {
 			_, _ = seal.close()

@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/dejpha/dejpha/evidence"
@@ -44,7 +47,7 @@ func (c *runCmd) Run(w *world) error {
 	state := filepath.Join(setup.Config.State, "demo")
 	fmt.Fprintf(w.stdout, "This version watches no interface. It plays its own sample captures through the shield;\nwhat it counts is a demonstration, sealed as such in %s. Ctrl-C ends it.\n\n", state)
 	show := &display{w: w, setup: setup, state: state, kind: evidence.Demo, source: "the project's own samples", listen: c.Listen, off: c.NoPage}
-	sum, err := setup.Run(shield.RunOptions{State: state, Kind: evidence.Demo, Source: src, Watch: show.open, Stop: stop, Say: w.say})
+	sum, err := setup.Run(shield.RunOptions{State: state, Kind: evidence.Demo, Source: src, Watch: show.open, Stop: stop, Reopen: hangups(), Say: w.say})
 	if sum != nil {
 		fmt.Fprintln(w.stdout)
 		sum.Print(w.stdout)
@@ -56,6 +59,22 @@ func (c *runCmd) Run(w *world) error {
 		err = cerr
 	}
 	return replayError(err)
+}
+
+// hangups yields when SIGHUP says that the record file was moved away, as log rotation does.
+func hangups() <-chan struct{} {
+	moved := make(chan struct{}, 1)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		for range signals {
+			select {
+			case moved <- struct{}{}:
+			default: // it is on its way already
+			}
+		}
+	}()
+	return moved
 }
 
 // say tells a person one line.
