@@ -9,6 +9,7 @@ type Clock struct {
 	now     int64
 	offset  int64 // added to stamps after a confirmed jump backwards
 	seen    int   // packets, up to clockConfirm
+	agreed  int   // of those, how many agreed with the clock
 	ahead   int   // packets in a row that claim a jump forward
 	aheadAt int64 // lowest claim of that row
 	behind  int   // packets in a row more than clockJump behind
@@ -35,8 +36,11 @@ func (c *Clock) Stamp(t int64) int64 {
 		c.seen++
 		if c.seen == 1 || t < c.now-clockJump {
 			c.now = t // the first stamp may be the forged one
-			c.ahead, c.behind = 0, 0
+			c.ahead, c.behind, c.agreed = 0, 0, 1
 			return c.now
+		}
+		if t <= c.now+clockJump {
+			c.agreed++
 		}
 	}
 	switch {
@@ -60,11 +64,15 @@ func (c *Clock) forward(t int64) int64 {
 		c.aheadAt = t
 	}
 	c.ahead++
-	if c.ahead <= clockConfirm {
+	confirm := clockConfirm
+	if !c.Settled() {
+		confirm = c.agreed // of the first few packets the majority is believed
+	}
+	if c.ahead <= confirm {
 		c.Doubted++
 		return c.now
 	}
-	c.ahead = 0
+	c.ahead, c.agreed = 0, c.ahead
 	c.Jumps++
 	c.now = t
 	return c.now

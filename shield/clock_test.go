@@ -31,6 +31,17 @@ func TestClock(t *testing.T) {
 			t.Errorf("the clock stands at %d, want %d", got, hour)
 		}
 	})
+	t.Run("a first stamp of 1970 is overruled by the next two", func(t *testing.T) {
+		var c Clock
+		c.Stamp(0)
+		c.Stamp(50 * 365 * 24 * hour)
+		if got, want := c.Stamp(50*365*24*hour+1), 50*365*24*hour+1; got != want {
+			t.Errorf("the clock stands at %d, want %d", got, want)
+		}
+		if got := c.Stamp(130 * 365 * 24 * hour); got != 50*365*24*hour+1 {
+			t.Errorf("then one stamp moves it to %d", got)
+		}
+	})
 	t.Run("a silence of 30 years is believed after 16 packets", func(t *testing.T) {
 		var c Clock
 		steady(&c, hour, 20)
