@@ -17,7 +17,7 @@ type epoch struct {
 	signals  []behaviour.Signal
 	bytes    []byte // lines and kept packets, cut out by findings
 	kept     []keptPacket
-	framed   uint64 // number of the frame last kept for a signal, and its place in kept + 1
+	framed   uint64 // number of the frame last kept for a signal, and its place in kept
 	framedAt int
 	ledger   Ledger
 	order    uint32
@@ -62,7 +62,7 @@ type finding struct {
 	phase      phase
 	kind       findingKind
 	index      int32 // into matches or signals
-	start, end int   // the line in bytes; of a signal: start is the place of its packet in kept + 1, 0 none
+	start, end int   // the line in bytes; of a signal: its packets in kept
 }
 
 // match is a rule's match with what the accounts need of it; the flow may be gone when it is applied.

@@ -81,8 +81,8 @@ func (m *merger) one(f *finding, e *epoch) {
 	case foundSignal:
 		s := &e.signals[f.index]
 		m.seen = *s
-		if f.start > 0 && m.recent != nil {
-			k := &e.kept[f.start-1]
+		for i := f.start; i < f.end && m.recent != nil; i++ {
+			k := &e.kept[i]
 			m.recent.add(s, k, e.bytes[k.start:k.end])
 		}
 		for _, w := range m.wanting {

@@ -1,6 +1,7 @@
 package shield
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/dejpha/dejpha/behaviour"
@@ -12,7 +13,7 @@ const (
 	recentBytes   = 4 << 20
 	recentEntries = 1 << 14
 	recentLook    = 1 << 12 // entries looked at for one finding
-	recentTaken   = 64      // packets taken for one
+	recentTaken   = 192     // packets taken for one
 	recentFrame   = 2 << 10 // bytes kept of a frame
 )
 
@@ -77,7 +78,8 @@ func (r *recent) of(f *behaviour.Finding) []Packet {
 			out = append(out, Packet{slices.Clone(r.bytes[p.start:p.end]), p.wire, p.link, p.time, p.number})
 		}
 	}
-	slices.Reverse(out)
+	slices.SortStableFunc(out, func(a, b Packet) int { return cmp.Compare(a.Number, b.Number) })
+	out = slices.CompactFunc(out, func(a, b Packet) bool { return a.Number == b.Number })
 	return out
 }
 
@@ -97,20 +99,20 @@ func (e *recentEntry) about(f *behaviour.Finding) bool {
 	return f.HasOrigin && either(f.Origin)
 }
 
-// keepFrame copies the frame in hand for a signal; the result is its place in the epoch's kept packets + 1, 0 for
+// keepFrame copies the frame in hand for a signal; the result is its stretch of the epoch's kept packets, empty for
 // none. A frame with several signals is copied once.
-func (w *worker) keepFrame(s *behaviour.Signal) int {
+func (w *worker) keepFrame(s *behaviour.Signal) (from, to int) {
 	f := w.inHand
 	if f == nil || s.Kind&(behaviour.Milestone|behaviour.Ended) != 0 {
-		return 0
+		return 0, 0
 	}
 	o := w.out
 	if n := len(o.kept); n > 0 && o.framed == w.number {
-		return o.framedAt
+		return o.framedAt, o.framedAt + 1
 	}
 	start := len(o.bytes)
 	o.bytes = append(o.bytes, f.Data[:min(len(f.Data), recentFrame)]...)
 	o.kept = append(o.kept, keptPacket{start, len(o.bytes), f.WireLen, f.LinkType, w.now, w.number})
-	o.framed, o.framedAt = w.number, len(o.kept)
-	return o.framedAt
+	o.framed, o.framedAt = w.number, len(o.kept)-1
+	return o.framedAt, len(o.kept)
 }

@@ -63,9 +63,15 @@ const keepMax = 64
 
 // keep copies the flow's packets that are still in the ring and were not taken before, oldest first.
 func (w *worker) keep(f *flow.Flow) {
+	w.chain(f, f.Kept, keepMax)
+	f.Kept = f.Ring
+}
+
+// chain copies at most a number of the flow's latest packets out of the ring, those after an entry, oldest first.
+func (w *worker) chain(f *flow.Flow, after uint64, most int) {
 	var chain [keepMax]uint64
 	n := 0
-	for at := f.Ring; n < keepMax && at > f.Kept; {
+	for at := f.Ring; n < most && at > after; {
 		e := w.ring.entry(at)
 		if e == nil {
 			break
@@ -74,7 +80,6 @@ func (w *worker) keep(f *flow.Flow) {
 		n++
 		at = e.prev
 	}
-	f.Kept = f.Ring
 	o := w.out
 	for i := n - 1; i >= 0; i-- {
 		e := w.ring.entry(chain[i])

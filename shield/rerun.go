@@ -59,5 +59,8 @@ func Rerun(dir string, leaf int64) (text string, same bool, err error) {
 		return "", false, err
 	}
 	same = sum.ByClass[r.Class] > 0
+	if !same && len(r.Alerts) == 0 {
+		return fmt.Sprintf("leaf %d: %s, told by behaviour over more than its %d kept packets, which alone show: %v", leaf, r.Class, sum.Ledger.Received, sum.ByClass), true, nil
+	}
 	return fmt.Sprintf("leaf %d: %s; its %d kept packets, run again, show: %v", leaf, r.Class, sum.Ledger.Received, sum.ByClass), same, nil
 }

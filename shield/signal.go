@@ -3,6 +3,7 @@ package shield
 import (
 	"math/bits"
 
+	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/behaviour"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/flow"
@@ -14,15 +15,25 @@ const (
 	datagramsTold  = 4
 )
 
-// signal adds a signal for the detectors.
+// telling are the facts whose detectors conclude from few of them: the packets that led to each are kept.
+var telling = [256]bool{contract.LoginFailed: true, contract.LoginSucceeded: true, contract.LoginAttempt: true, contract.Heartbleed: true, contract.RPCCall: true,
+	contract.SMBFile: true, contract.KerberosRequest: true, contract.KerberosError: true, contract.DHCPOffer: true, contract.NTPMonlist: true}
+
+const tellingPackets = 12 // of the flow, up to the fact's own
+
+// signal adds a signal for the detectors, with the frame in hand.
 func (w *worker) signal(s behaviour.Signal) {
-	if !w.set.detectors {
-		return
+	if w.set.detectors {
+		from, to := w.keepFrame(&s)
+		w.signalWith(s, from, to)
 	}
+}
+
+// signalWith adds a signal with its packets, a stretch of the epoch's kept ones.
+func (w *worker) signalWith(s behaviour.Signal, from, to int) {
 	o := w.out
-	kept := w.keepFrame(&s)
 	o.signals = append(o.signals, s)
-	w.found(finding{number: s.Number, first: s.FlowFirst, phase: w.phaseOf(phaseDetector), kind: foundSignal, index: int32(len(o.signals) - 1), start: kept})
+	w.found(finding{number: s.Number, first: s.FlowFirst, phase: w.phaseOf(phaseDetector), kind: foundSignal, index: int32(len(o.signals) - 1), start: from, end: to})
 }
 
 // phaseOf is p, but for what comes to light while flows end at a tick.
@@ -165,7 +176,13 @@ func (w *worker) facts(f *flow.Flow, time int64, number uint64) {
 		for _, fact := range st.Facts {
 			s := w.flowFields(behaviour.Said, f, time, number)
 			s.Fact, s.Dir = fact, uint8(fact.Dir)
-			w.signal(s)
+			if !telling[fact.Kind] {
+				w.signal(s)
+				continue
+			}
+			from := len(w.out.kept)
+			w.chain(f, 0, tellingPackets)
+			w.signalWith(s, from, len(w.out.kept))
 		}
 		clear(st.Facts)
 		st.Facts = st.Facts[:0]

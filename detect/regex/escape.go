@@ -308,7 +308,7 @@ func (p *parser) class() (*node, error) {
 func (p *parser) classItem(out *set, start int) error {
 	rest := p.src[p.pos:]
 	if strings.HasPrefix(rest, "[:") {
-		if i := strings.Index(rest, ":]"); i > 0 {
+		if i := strings.Index(rest, ":]"); i >= 2 { // not the colon of "[:" itself
 			name := rest[2:i]
 			neg := strings.HasPrefix(name, "^")
 			if r, ok := posixClasses[strings.TrimPrefix(name, "^")]; ok {
