@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -14,9 +15,11 @@ const (
 )
 
 // incidents joins attacks that are steps of one story: the same origin or victim, or a victim turned origin,
-// in time, and not earlier in the order of techniques than the story has come.
+// in time, and not earlier in the order of techniques than the story has come. The zero value is ready.
 type incidents struct {
-	list []incident // by time of the last step, oldest first
+	all    []*incident
+	byName map[string][]*incident // a million attackers must not make each search long
+	turn   uint64
 }
 
 type incident struct {
@@ -24,6 +27,7 @@ type incident struct {
 	Names []string `json:"names"` // origins and victims, addresses or prefixes
 	Stage uint8    `json:"stage"`
 	Last  int64    `json:"last"`
+	turn  uint64   // of the last step, counted: the latest story takes a step
 }
 
 // of is the incident of a newly opened attack: the id of the first attack of its story.
@@ -33,28 +37,86 @@ func (s *incidents) of(k Key, p *piece, now int64) uint64 {
 	if k.Overflow || k.Authorised || len(names) == 0 {
 		return p.ID
 	}
-	for i := len(s.list) - 1; i >= 0; i-- {
-		x := s.list[i]
-		if now-x.Last > int64(incidentQuiet) || stage < x.Stage {
-			continue
-		}
-		if !slices.ContainsFunc(names, func(n string) bool { return slices.Contains(x.Names, n) }) {
-			continue
-		}
-		for _, n := range names {
-			if len(x.Names) < listMax && !slices.Contains(x.Names, n) {
-				x.Names = append(x.Names, n)
+	var x *incident
+	for _, n := range names {
+		for _, y := range s.byName[n] {
+			if now-y.Last <= int64(incidentQuiet) && stage >= y.Stage && (x == nil || y.turn > x.turn) {
+				x = y
 			}
 		}
-		x.Stage, x.Last = stage, max(x.Last, now)
-		s.list = append(slices.Delete(s.list, i, i+1), x)
-		return x.ID
 	}
-	if len(s.list) >= incidentsMax {
-		s.list = slices.Delete(s.list, 0, incidentsMax/16)
+	if x == nil {
+		if len(s.all) >= incidentsMax {
+			s.forget(incidentsMax / 16)
+		}
+		x = &incident{ID: p.ID}
+		s.all = append(s.all, x)
 	}
-	s.list = append(s.list, incident{p.ID, names, stage, now})
-	return p.ID
+	for _, n := range names {
+		s.name(x, n)
+	}
+	s.turn++
+	x.Stage, x.Last, x.turn = stage, max(x.Last, now), s.turn
+	return x.ID
+}
+
+// name makes n a party of the story.
+func (s *incidents) name(x *incident, n string) {
+	if len(x.Names) >= listMax || slices.Contains(x.Names, n) {
+		return
+	}
+	x.Names = append(x.Names, n)
+	s.index(x, n)
+}
+
+func (s *incidents) index(x *incident, n string) {
+	if s.byName == nil {
+		s.byName = map[string][]*incident{}
+	}
+	s.byName[n] = append(s.byName[n], x)
+}
+
+// forget lets go of the n stories whose last step is longest ago.
+func (s *incidents) forget(n int) {
+	s.order()
+	for _, x := range s.all[:n] {
+		for _, name := range x.Names {
+			left := slices.DeleteFunc(s.byName[name], func(y *incident) bool { return y == x })
+			if s.byName[name] = left; len(left) == 0 {
+				delete(s.byName, name)
+			}
+		}
+	}
+	s.all = slices.Delete(s.all, 0, n)
+}
+
+// order sorts the stories by their last steps, the oldest first.
+func (s *incidents) order() {
+	slices.SortFunc(s.all, func(x, y *incident) int { return cmp.Compare(x.turn, y.turn) })
+}
+
+// saved is all stories, those with the oldest last steps first.
+func (s *incidents) saved() []incident {
+	s.order()
+	var out []incident
+	for _, x := range s.all {
+		out = append(out, *x)
+	}
+	return out
+}
+
+// restore replaces all stories by saved ones.
+func (s *incidents) restore(list []incident) {
+	*s = incidents{}
+	for i := range list {
+		x := list[i]
+		s.turn++
+		x.turn = s.turn
+		s.all = append(s.all, &x)
+		for _, n := range x.Names {
+			s.index(&x, n)
+		}
+	}
 }
 
 func parties(k Key, p *piece) []string {

@@ -33,7 +33,7 @@ type savedAccount struct {
 
 // Snapshot is the open accounts as bytes; the same accounts give the same bytes.
 func (a *Accounts) Snapshot() ([]byte, error) {
-	s := snapshot{Version: snapshotVersion, Table: TableVersion, Now: a.now, LastID: a.lastID, Incidents: a.stories.list, Repeats: a.repeats, Counters: a.Counters}
+	s := snapshot{Version: snapshotVersion, Table: TableVersion, Now: a.now, LastID: a.lastID, Incidents: a.stories.saved(), Repeats: a.repeats, Counters: a.Counters}
 	s.Accounts = a.saved()
 	b, err := json.Marshal(&s)
 	if err != nil {
@@ -62,7 +62,8 @@ func (a *Accounts) Restore(b []byte) error {
 		return fmt.Errorf("reading open accounts: version %d of %q, this program knows %d of %q", s.Version, s.Table, snapshotVersion, TableVersion)
 	}
 	fresh := New(a.cfg)
-	fresh.now, fresh.lastID, fresh.stories.list, fresh.Counters = s.Now, s.LastID, s.Incidents, s.Counters
+	fresh.now, fresh.lastID, fresh.Counters = s.Now, s.LastID, s.Counters
+	fresh.stories.restore(s.Incidents)
 	if s.Repeats != nil {
 		fresh.repeats = s.Repeats
 	}

@@ -26,7 +26,7 @@ func Open(dir string, opt Options) (*Log, error) {
 	}
 	var err error
 	if l.lock, err = l.disk.Lock(filepath.Join(dir, "lock")); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s is written by another run: %w", dir, err)
 	}
 	if err = l.openFiles(); err == nil {
 		err = l.resume()

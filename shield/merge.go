@@ -177,6 +177,7 @@ func (m *merger) heartbeat(now int64) {
 
 // act writes and seals what the accounts report.
 func (m *merger) act(events []attack.Event) {
+	overflow := false
 	for i := range events {
 		ev := &events[i]
 		switch ev.Kind {
@@ -199,12 +200,15 @@ func (m *merger) act(events []attack.Event) {
 				continue
 			}
 			m.fail(m.sealer.seal(ev))
+			overflow = overflow || ev.Record.Overflow
 		case attack.Continued:
 			m.line = eve.AppendAttack(m.line[:0], &ev.Record)
 			m.write(m.line)
 		}
 	}
-	if m.sealer != nil {
+	if overflow && m.records != nil {
+		m.save() // it names a part of what it stands for: the snapshot knows all of it
+	} else if m.sealer != nil {
 		m.acknowledged(m.sealer.flush(m.now, false))
 	}
 }

@@ -272,7 +272,7 @@ func (d *Disk) Lock(path string) (*Lock, error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("%s is %w", path, ErrLocked)
+		return nil, fmt.Errorf("%s: %w", path, ErrLocked)
 	}
 	return &Lock{f}, nil
 }
