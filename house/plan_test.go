@@ -44,7 +44,7 @@ var plan = []roomPlan{
 	{"rules", nil, "the shield's own rules, embedded"},
 	{"samples", nil, "small captures of our own, embedded"},
 	{"shield", []string{"capture", "capture/*", "decode", "defrag", "flow", "stream", "app", "app/contract", "rule", "detect", "hoststate", "behaviour", "attack", "evidence", "evidence/durable", "eve", "jsonline", "console", "config", "rules", "samples"}, "wires the rooms into an engine: workers, clock, merge point, ledger"},
-	{"cases", []string{"shield", "config", "capture", "capture/*", "decode", "rules"}, "the runner of case files; tests only"},
+	{"cases", []string{"shield", "config", "capture", "capture/*", "decode", "rules", "attack"}, "the runner of case files; tests only"},
 	{"cmd/*", []string{"shield", "config", "rule", "attack", "evidence", "console", "capture", "capture/*", "detect", "app", "rules", "samples"}, "flags, messages, exit codes"},
 	{"house", nil, "tests about the house itself"},
 }

@@ -1,0 +1,205 @@
+package cases
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/rules"
+	"github.com/dejpha/dejpha/shield"
+)
+
+// Every case raises exactly the own rules that it names.
+func TestCases(t *testing.T) {
+	all := readCases(t)
+	r := newRecorder()
+	for i, k := range all {
+		sends, err := k.sends()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.play(i, k, sends)
+	}
+	dir := t.TempDir()
+	name := filepath.Join(dir, "cases.pcap")
+	if err := os.WriteFile(name, r.out, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	raised := replay(t, name, dir)
+	for i, k := range all {
+		client, _ := addresses(i, k.transport == "icmp6")
+		got, want := raised[client.String()], k.wanted()
+		slices.Sort(got)
+		got = slices.Compact(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: case of rule %d raised %v, want %v", k.where, k.rule, got, want)
+		}
+	}
+}
+
+// replay plays a capture with the own rules alone and returns the rules that alerted by the client's address.
+func replay(t *testing.T, name, out string) map[string][]int {
+	t.Helper()
+	setup, err := shield.NewSetup(shield.SetupOptions{Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range setup.Refused {
+		t.Errorf("own rule refused: %v", r)
+	}
+	if _, err := setup.Replay([]string{name}, out, shield.ReplayOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(out, "eve.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keepRecords(t, text)
+	raised := map[string][]int{}
+	for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
+		var e struct {
+			Kind  string `json:"event_type"`
+			Src   string `json:"src_ip"`
+			Dst   string `json:"dest_ip"`
+			Alert struct {
+				SID int `json:"signature_id"`
+			}
+		}
+		if err := json.Unmarshal(s.Bytes(), &e); err != nil {
+			t.Fatalf("eve.json: %v in %s", err, s.Text())
+		}
+		if e.Kind != "alert" {
+			continue
+		}
+		for _, a := range []string{e.Src, e.Dst} {
+			raised[a] = append(raised[a], e.Alert.SID)
+		}
+	}
+	return raised
+}
+
+// keepRecords leaves eve.json where DEJPHA_CASES_EVE says, for whoever asks why a case fails.
+func keepRecords(t *testing.T, text []byte) {
+	t.Helper()
+	if name := os.Getenv("DEJPHA_CASES_EVE"); name != "" {
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// ownRule is what the tests read of a rule's text.
+type ownRule struct {
+	sid  int
+	file string
+	text string
+}
+
+var sidOf = regexp.MustCompile(`\bsid:(\d+);`)
+
+// ownRules returns the enabled own rules.
+func ownRules(t *testing.T) []ownRule {
+	t.Helper()
+	names, err := fs.Glob(rules.Files, "*.rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []ownRule
+	for _, name := range names {
+		text, err := rules.Files.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range strings.Split(string(text), "\n") {
+			m := sidOf.FindStringSubmatch(s)
+			if m == nil || strings.HasPrefix(s, "#") {
+				continue
+			}
+			sid, _ := strconv.Atoi(m[1])
+			all = append(all, ownRule{sid, name, s})
+		}
+	}
+	return all
+}
+
+// helps says whether a rule only sets a bit for another.
+func (r ownRule) helps() bool { return strings.Contains(r.text, "noalert;") }
+
+// Every own rule has a case that fires it and a near miss; every case is of an own rule.
+func TestEveryOwnRuleHasItsCases(t *testing.T) {
+	have := map[int][2]int{}
+	for _, k := range readCases(t) {
+		n := have[k.rule]
+		if k.fires {
+			n[0]++
+		} else {
+			n[1]++
+		}
+		have[k.rule] = n
+	}
+	for _, r := range ownRules(t) {
+		if n := have[r.sid]; !r.helps() && (n[0] == 0 || n[1] == 0) {
+			t.Logf("%s: rule %d has %d cases that fire it and %d that must not; each wants one at least", r.file, r.sid, n[0], n[1])
+		}
+		delete(have, r.sid)
+	}
+	for sid := range have {
+		t.Errorf("cases are of rule %d, and there is none", sid)
+	}
+}
+
+var (
+	technique = regexp.MustCompile(`mitre_technique_id T1\d{3}(?:\.\d{3})?\b`)
+	className = regexp.MustCompile(`attack_class ([\w-]+)`)
+	bitSet    = regexp.MustCompile(`flowbits:set,([\w.]+)`)
+)
+
+// Every own rule says what an attack's account needs: class of rule, technique, class of attack.
+func TestEveryOwnRuleSaysWhatItFinds(t *testing.T) {
+	all := ownRules(t)
+	known := map[int]bool{}
+	for _, r := range all {
+		if known[r.sid] {
+			t.Errorf("%s: two rules have number %d", r.file, r.sid)
+		}
+		known[r.sid] = true
+		if r.helps() {
+			helped(t, r, all)
+			continue
+		}
+		m := className.FindStringSubmatch(r.text)
+		switch {
+		case !strings.Contains(r.text, "classtype:"):
+			t.Errorf("%s: rule %d has no classtype", r.file, r.sid)
+		case !technique.MatchString(r.text):
+			t.Errorf("%s: rule %d names no ATT&CK technique (metadata:mitre_technique_id T...)", r.file, r.sid)
+		case m == nil || attack.ClassIndex(m[1]) < 0:
+			t.Errorf("%s: rule %d names no class of attack (metadata:attack_class ...)", r.file, r.sid)
+		}
+	}
+}
+
+// helped checks that a bit set is read by another rule.
+func helped(t *testing.T, r ownRule, all []ownRule) {
+	t.Helper()
+	m := bitSet.FindStringSubmatch(r.text)
+	if m == nil {
+		t.Errorf("%s: rule %d alerts on nothing and sets no bit", r.file, r.sid)
+		return
+	}
+	for _, other := range all {
+		if strings.Contains(other.text, "flowbits:isset,"+m[1]+";") {
+			return
+		}
+	}
+	t.Errorf("%s: rule %d sets a bit that no rule reads", r.file, r.sid)
+}
