@@ -44,4 +44,4 @@ bench-peer: build
 	scripts/bench-peer.sh $(SHARED)
 
 clean:
-	rm -rf bin var $(WEB)/dist
+	rm -rf bin var $(WEB)/dist/[!.]*
