@@ -13,17 +13,41 @@ type Frame struct {
 	WireLen   uint32 // length on the wire, bytes; at least len(Data)
 	LinkType  uint16 // LINKTYPE_ number
 	Interface uint16 // index within the capture
+	Unsummed  bool   // sent by this machine with its checksums left to the hardware: they say nothing
 }
 
 // Source yields frames.
 type Source interface {
-	// Next fills f with the next frame. io.EOF at the end; ErrDamaged where the rest cannot be read.
+	// Next fills f with the next frame. io.EOF at the end; ErrDamaged where the rest cannot be read; from a live
+	// source, ErrIdle.
 	Next(f *Frame) error
 	Close() error
 }
 
+// Live is a source that time does not wait for. All its methods are called from one goroutine.
+type Live interface {
+	Source
+	// Stop lets nothing more in: Next yields what the kernel holds already, then io.EOF.
+	Stop()
+	// Stats are the counts so far.
+	Stats() Stats
+}
+
+// Stats are running counts of a live source. After Stop and io.EOF they balance: Received is what Next yielded
+// + Dropped + Skipped + Damaged.
+type Stats struct {
+	Received uint64 // seen by the kernel on the interface
+	Dropped  uint64 // of those, lost because the reader was too slow
+	Skipped  uint64 // of those, left out as second sight of a packet (loopback shows each twice)
+	Damaged  uint64 // of those, in a block whose headers lie
+}
+
 // ErrDamaged says that a capture cannot be read to its end.
 var ErrDamaged = errors.New("capture damaged before its end")
+
+// ErrIdle says that a live source has nothing waiting: the caller finishes what it has in hand and lets Frame.Time, up to
+// which every frame was yielded, pass. The next call of Next waits a little before it says so again.
+var ErrIdle = errors.New("nothing is waiting")
 
 // ErrNotCapture says that a file is no capture in a format known here.
 var ErrNotCapture = errors.New("not a pcap or pcapng capture")

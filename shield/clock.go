@@ -29,8 +29,19 @@ func (c *Clock) Now() int64 { return c.now }
 // Settled says that enough packets agreed on the time for timers to run on it.
 func (c *Clock) Settled() bool { return c.seen >= clockConfirm }
 
+// Begin starts the clock at a time that the machine's own clock says, ns; it is settled from then on.
+func (c *Clock) Begin(t int64) { c.now, c.seen = t, clockConfirm }
+
+// Pass lets time go on to t without a packet. It judges t as Stamp does, but a t that lies behind is no oddity.
+func (c *Clock) Pass(t int64) {
+	if t+c.offset >= c.now || t+c.offset < c.now-clockJump {
+		c.Stamp(t)
+	}
+}
+
 // Stamp returns the time of a packet whose capture says t (ns), never less than any returned before once settled.
 func (c *Clock) Stamp(t int64) int64 {
+	raw := t
 	t = max(t+c.offset, 0)
 	if c.seen < clockConfirm {
 		c.seen++
@@ -45,7 +56,7 @@ func (c *Clock) Stamp(t int64) int64 {
 	}
 	switch {
 	case t > c.now+clockJump:
-		return c.forward(t)
+		return c.forward(t, raw)
 	case t >= c.now:
 		c.now = t
 		c.ahead, c.behind = 0, 0
@@ -58,7 +69,7 @@ func (c *Clock) Stamp(t int64) int64 {
 	return c.now
 }
 
-func (c *Clock) forward(t int64) int64 {
+func (c *Clock) forward(t, raw int64) int64 {
 	c.behind = 0
 	if c.ahead == 0 || t < c.aheadAt {
 		c.aheadAt = t
@@ -74,6 +85,9 @@ func (c *Clock) forward(t int64) int64 {
 	}
 	c.ahead, c.agreed = 0, c.ahead
 	c.Jumps++
+	if c.offset > 0 && raw >= c.now-clockJump { // what jumped back is put right again
+		c.offset, t = 0, max(raw, c.now)
+	}
 	c.now = t
 	return c.now
 }

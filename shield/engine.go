@@ -44,7 +44,8 @@ type engine struct {
 	done    sync.WaitGroup
 	own     *epoch // with one worker
 	ownSize int
-	eager   bool // visit the merge point after every frame: a person watches
+	eager   bool  // visit the merge point after every frame: a person watches
+	live    *live // nil: the source is a recording, or one that makes its own time
 }
 
 // batch is what one worker gets of a stretch.
@@ -65,6 +66,7 @@ type batchFrame struct {
 	number     uint64
 	now        int64
 	tick       bool // not a frame: look for idle flows
+	unsummed   bool
 }
 
 func newEngine(set *settings, out io.Writer, sum *Summary, seal *sealer) (*engine, error) {
@@ -138,7 +140,7 @@ func (w *worker) run(b *batch) {
 			w.tick(f.now)
 			continue
 		}
-		c := capture.Frame{Data: b.bytes[f.start:f.end], WireLen: f.wire, LinkType: f.link, Interface: f.iface}
+		c := capture.Frame{Data: b.bytes[f.start:f.end], WireLen: f.wire, LinkType: f.link, Interface: f.iface, Unsummed: f.unsummed}
 		w.frame(&c, f.number, f.now)
 	}
 	if b.last {
@@ -152,20 +154,28 @@ func (e *engine) play(src capture.Source, stop <-chan struct{}, progress func(ui
 	var f capture.Frame
 	for {
 		err := src.Next(&f)
-		if errors.Is(err, io.EOF) {
+		idle := err != nil && errors.Is(err, capture.ErrIdle)
+		switch {
+		case idle:
+			e.quiet(f.Time)
+		case err == nil:
+			e.frame(&f)
+		case errors.Is(err, io.EOF):
 			return nil
-		}
-		if err != nil {
+		default:
 			return err
 		}
-		e.frame(&f)
-		if e.number%4096 == 0 || e.eager {
+		if idle || e.number%4096 == 0 || e.eager {
 			if progress != nil {
 				progress(e.number)
 			}
 			select {
 			case <-stop:
-				return nil
+				if e.live == nil {
+					return nil
+				}
+				e.live.source.Stop() // the rest is read, then the source ends
+				stop = nil
 			default:
 			}
 			if e.merge.failed.Load() {
@@ -195,7 +205,7 @@ func (e *engine) frame(f *capture.Frame) {
 	b := e.batches[i]
 	start := len(b.bytes)
 	b.bytes = append(b.bytes, f.Data...)
-	b.frames = append(b.frames, batchFrame{start: start, end: len(b.bytes), wire: f.WireLen, link: f.LinkType, iface: f.Interface, number: e.number, now: now})
+	b.frames = append(b.frames, batchFrame{start: start, end: len(b.bytes), wire: f.WireLen, link: f.LinkType, iface: f.Interface, number: e.number, now: now, unsummed: f.Unsummed})
 	e.filled++
 	if e.filled >= stretchPackets || len(b.bytes) >= stretchBytes {
 		e.flush(false)
@@ -218,6 +228,9 @@ func (e *engine) tick(now int64) {
 
 // flush closes the stretch in hand.
 func (e *engine) flush(last bool) {
+	if e.live != nil && e.own != nil {
+		e.live.count(&e.own.ledger, e.clock.Now(), last)
+	}
 	if e.own != nil {
 		w := e.workers[0]
 		if last {

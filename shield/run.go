@@ -66,6 +66,9 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		x.From(now)
 	}
 	e.merge.records, e.merge.reopen, e.eager = records, o.Reopen, true
+	if x, ok := o.Source.(capture.Live); ok {
+		e.watch(x, now)
+	}
 	if o.Watch != nil {
 		if e.merge.watcher, err = o.Watch(seal.log.Origin(), seal.log.Verifier()); err != nil {
 			_, _ = seal.close()

@@ -54,6 +54,7 @@ func (w *worker) frame(f *capture.Frame, number uint64, now int64) {
 	w.out.ledger.Received++
 	p := &w.packets[0]
 	p.Number, p.Time, p.WireLen, p.Interface = number, now, f.WireLen, f.Interface
+	w.decoder.Checksums = w.set.checksums && !f.Unsummed
 	w.decoder.Decode(p, f.LinkType, f.Data)
 	if p.Undecodable != decode.ReasonNone {
 		w.out.ledger.Undecodable++

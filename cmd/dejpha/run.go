@@ -1,19 +1,24 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/dejpha/dejpha/capture"
+	"github.com/dejpha/dejpha/capture/afpacket"
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/shield"
 )
 
 type runCmd struct {
 	engineFlags
+	Watch  []string      `short:"i" name:"interface" placeholder:"IF" sep:"none" help:"Watch this interface. Repeatable. Default interfaces of the configuration; without any, the samples are played."`
 	Pace   time.Duration `placeholder:"TIME" default:"120ms" help:"Time between two frames of the samples; 0: as fast as it goes."`
 	Rounds int           `placeholder:"N" default:"1" help:"How often the samples are played; 0: until it is stopped."`
 	Listen string        `placeholder:"ADDRESS:PORT" help:"Where the console listens; loopback only. Default console.listen, 127.0.0.1:8470."`
@@ -23,10 +28,10 @@ type runCmd struct {
 
 // Help is shown by run -h.
 func (runCmd) Help() string {
-	return "Example: dejpha run\n         dejpha run --pace 20ms --rounds 0 --skip 20m"
+	return "Example: dejpha run -i eth0\n         dejpha run --pace 20ms --rounds 0 --skip 20m"
 }
 
-// Run plays the project's own samples through the running shield and tells of each attack.
+// Run watches interfaces, or plays the project's own samples through the running shield, and tells of each attack.
 func (c *runCmd) Run(w *world) error {
 	setup, err := c.setup(w)
 	if err != nil {
@@ -38,6 +43,32 @@ func (c *runCmd) Run(w *world) error {
 	if err := refusals(w, setup, c.Fatal); err != nil {
 		return err
 	}
+	names := setup.Config.Interfaces
+	if len(c.Watch) > 0 {
+		names = c.Watch
+	}
+	if len(names) > 0 {
+		return c.live(w, setup, names)
+	}
+	return c.samples(w, setup)
+}
+
+// live watches interfaces until it is interrupted.
+func (c *runCmd) live(w *world, setup *shield.Setup, names []string) error {
+	src, err := shield.Listen(names, w.say)
+	if err != nil {
+		return captureError(err)
+	}
+	defer src.Close()
+	stop := interrupts()
+	state := setup.Config.State
+	fmt.Fprintf(w.stdout, "Watching %s; what is counted is sealed in %s. Ctrl-C ends it.\n\n", strings.Join(names, ", "), filepath.Join(state, "evidence"))
+	show := &display{w: w, setup: setup, state: state, kind: evidence.Live, source: strings.Join(names, ", "), listen: c.Listen, off: c.NoPage}
+	return c.shielded(w, setup, show, src, stop)
+}
+
+// samples plays the project's own captures.
+func (c *runCmd) samples(w *world, setup *shield.Setup) error {
 	stop := interrupts()
 	src, err := shield.NewSamples(c.Pace, stop)
 	if err != nil {
@@ -45,9 +76,14 @@ func (c *runCmd) Run(w *world) error {
 	}
 	src.Rounds, src.Skip = c.Rounds, c.Skip
 	state := filepath.Join(setup.Config.State, "demo")
-	fmt.Fprintf(w.stdout, "This version watches no interface. It plays its own sample captures through the shield;\nwhat it counts is a demonstration, sealed as such in %s. Ctrl-C ends it.\n\n", state)
+	fmt.Fprintf(w.stdout, "No interface is named (-i). The built-in sample captures are played through the shield;\nwhat it counts is a demonstration, sealed as such in %s. Ctrl-C ends it.\n\n", state)
 	show := &display{w: w, setup: setup, state: state, kind: evidence.Demo, source: "the project's own samples", listen: c.Listen, off: c.NoPage}
-	sum, err := setup.Run(shield.RunOptions{State: state, Kind: evidence.Demo, Source: src, Watch: show.open, Stop: stop, Reopen: hangups(), Say: w.say})
+	return c.shielded(w, setup, show, src, stop)
+}
+
+// shielded runs the shield over a source and prints what it found.
+func (c *runCmd) shielded(w *world, setup *shield.Setup, show *display, src capture.Source, stop <-chan struct{}) error {
+	sum, err := setup.Run(shield.RunOptions{State: show.state, Kind: show.kind, Source: src, Watch: show.open, Stop: stop, Reopen: hangups(), Say: w.say})
 	if sum != nil {
 		fmt.Fprintln(w.stdout)
 		sum.Print(w.stdout)
@@ -59,6 +95,20 @@ func (c *runCmd) Run(w *world) error {
 		err = cerr
 	}
 	return replayError(err)
+}
+
+// captureError gives an error of opening interfaces its exit code and says what helps.
+func captureError(err error) error {
+	var unknown *afpacket.UnknownInterfaceError
+	switch {
+	case errors.As(err, &unknown):
+		return coded{exitUsage, err}
+	case errors.Is(err, afpacket.ErrPrivilege):
+		return coded{exitPrivilege, fmt.Errorf("%w; it takes CAP_NET_RAW: run as root, or once `setcap cap_net_raw+ep` on this program", err)}
+	case errors.Is(err, afpacket.ErrKernel):
+		return coded{exitPrivilege, err}
+	}
+	return coded{exitFailed, err}
 }
 
 // hangups yields when SIGHUP says that the record file was moved away, as log rotation does.

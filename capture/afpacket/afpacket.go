@@ -1,0 +1,115 @@
+// Package afpacket watches network interfaces through the kernel's AF_PACKET rings (TPACKET_V3, Linux only).
+//
+// In: names of interfaces. Out: frames that lie in the ring itself, uncopied, in the order of the kernel's receive
+// stamps as far as the rings show it; kernel counters that balance. Called by shield for a live run.
+// It never sends, never looks above the link layer, and never reads a clock but the one handed in.
+package afpacket
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Options of Open. Zero values are the defaults.
+type Options struct {
+	Interfaces []string      // names; at most interfacesMax
+	Now        func() int64  // the wall clock, ns since 1970 UTC
+	Say        func(string)  // what happens to an interface, one line each, once; nil: nobody listens
+	NoPromisc  bool          // see only what is meant for this machine
+	Snaplen    uint32        // bytes of a frame kept; default all
+	Filter     []Instruction // classic BPF, run by the kernel; nil: everything
+	BlockBytes int           // of one ring block: a power of two, at least 64 KiB, so that every frame fits; default 512 KiB
+	Blocks     int           // blocks of one ring; default 64. Halved as long as the kernel lacks the memory
+	Retire     time.Duration // how long the kernel holds a block that is not full; default 8 ms
+	Wait       time.Duration // how long Next waits before it says ErrIdle; default 100 ms
+}
+
+// Instruction is one of classic BPF (Linux Documentation/networking/filter.rst), field by field as
+// golang.org/x/net/bpf's RawInstruction, which converts to it.
+type Instruction struct {
+	Op uint16
+	Jt uint8
+	Jf uint8
+	K  uint32
+}
+
+const (
+	interfacesMax = 64 // rings of 32 MiB each; more is a slip
+	blockLeast    = 64 << 10
+	blockMost     = 16 << 20
+	filterMax     = 4096 // BPF_MAXINSNS
+	defaultBlock  = 512 << 10
+	defaultBlocks = 64
+	blocksLeast   = 4
+	defaultRetire = 8 * time.Millisecond
+	defaultWait   = 100 * time.Millisecond
+	blocksMost    = 4096
+	snaplenWhole  = 0x40000               // as libpcap's MAXIMUM_SNAPLEN
+	lookEvery     = 1 << 14               // frames between two looks at the interfaces while nothing idles
+	askEvery      = int64(250e6)          // ns between two looks for an interface that is down or gone
+	drainRounds   = 100                   // waits of a retire time each for the kernel's rest after Stop
+	stampSlack    = 10 * time.Millisecond // that the kernel's block timer may be late
+)
+
+// ErrPrivilege says that the process may not open a packet socket.
+var ErrPrivilege = errors.New("no permission to capture packets")
+
+// ErrKernel says that the kernel, or the system, does not offer the ring.
+var ErrKernel = errors.New("packet capture is not offered by this system")
+
+// UnknownInterfaceError says that an interface does not exist, and which do.
+type UnknownInterfaceError struct {
+	Name  string
+	Known []string
+}
+
+// Error implements error.
+func (e *UnknownInterfaceError) Error() string {
+	if len(e.Known) == 0 {
+		return fmt.Sprintf("no interface %q; this machine shows none", e.Name)
+	}
+	return fmt.Sprintf("no interface %q; there are %s", e.Name, strings.Join(e.Known, ", "))
+}
+
+// check fills in the defaults and refuses what the kernel would.
+func (o *Options) check() error {
+	if len(o.Interfaces) == 0 || len(o.Interfaces) > interfacesMax {
+		return fmt.Errorf("%d interfaces: expected 1 to %d", len(o.Interfaces), interfacesMax)
+	}
+	if o.Now == nil {
+		return errors.New("a live capture needs a clock")
+	}
+	if o.BlockBytes == 0 {
+		o.BlockBytes = defaultBlock
+	}
+	if o.Blocks == 0 {
+		o.Blocks = defaultBlocks
+	}
+	if o.Retire < time.Millisecond {
+		o.Retire = defaultRetire
+	}
+	if o.Wait < time.Millisecond {
+		o.Wait = defaultWait
+	}
+	if o.Snaplen == 0 {
+		o.Snaplen = snaplenWhole
+	}
+	if o.BlockBytes < blockLeast || o.BlockBytes > blockMost || o.BlockBytes&(o.BlockBytes-1) != 0 {
+		return fmt.Errorf("ring blocks of %d bytes: expected a power of two from %d to %d", o.BlockBytes, blockLeast, blockMost)
+	}
+	if o.Blocks < blocksLeast || o.Blocks > blocksMost {
+		return fmt.Errorf("%d ring blocks: expected %d to %d", o.Blocks, blocksLeast, blocksMost)
+	}
+	if len(o.Filter) > filterMax {
+		return fmt.Errorf("a filter of %d instructions: the kernel takes %d", len(o.Filter), filterMax)
+	}
+	return nil
+}
+
+func (o *Options) say(format string, args ...any) {
+	if o.Say != nil {
+		o.Say(fmt.Sprintf(format, args...))
+	}
+}

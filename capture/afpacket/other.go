@@ -1,0 +1,14 @@
+//go:build !linux
+
+package afpacket
+
+import (
+	"fmt"
+
+	"github.com/dejpha/dejpha/capture"
+)
+
+// Open watches interfaces; here it always returns ErrKernel.
+func Open(o Options) (capture.Live, error) {
+	return nil, fmt.Errorf("%w: AF_PACKET rings are a part of Linux; replay recorded captures instead", ErrKernel)
+}

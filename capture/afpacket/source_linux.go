@@ -1,0 +1,213 @@
+package afpacket
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dejpha/dejpha/capture"
+)
+
+// source reads the rings of all interfaces from one goroutine, the earliest stamp at their heads first. A ring shows
+// a packet only when its block is full or its retire time is over, so that order across interfaces is as good as that.
+type source struct {
+	o        Options
+	rings    []*ring
+	polls    []unix.PollFd
+	polled   []*ring
+	idle     bool // ErrIdle was said since the last frame
+	stopping bool
+	rounds   int // waits since Stop
+	yielded  uint64
+}
+
+// Open watches interfaces until Close. The errors of a wish that cannot be met are ErrPrivilege, ErrKernel and
+// *UnknownInterfaceError. An interface that is down, or goes away later, is waited for.
+func Open(o Options) (capture.Live, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	s := &source{o: o}
+	for i, name := range o.Interfaces {
+		r, err := openRing(&s.o, name, i)
+		if err != nil {
+			_ = s.Close()
+			return nil, err
+		}
+		s.rings = append(s.rings, r)
+	}
+	s.polls, s.polled = make([]unix.PollFd, 0, len(s.rings)), make([]*ring, 0, len(s.rings))
+	return s, nil
+}
+
+// Next implements capture.Source. f.Data lies in the ring and may be written to by nobody.
+func (s *source) Next(f *capture.Frame) error {
+	if s.yielded++; s.yielded%lookEvery == 0 { // a busy wire never sleeps, and another may be down
+		s.wait(0)
+		s.lookAfter(s.o.Now())
+	}
+	if s.yield(f) {
+		return nil
+	}
+	if s.stopping {
+		return s.drain(f)
+	}
+	if s.idle {
+		s.wait(s.o.Wait)
+	}
+	now := s.o.Now() // read before the look: what comes later is stamped later
+	s.lookAfter(now)
+	if s.yield(f) {
+		return nil
+	}
+	s.idle = true
+	f.Data, f.Time = nil, now-int64(s.o.Retire+stampSlack)
+	return capture.ErrIdle
+}
+
+// yield fills f with the earliest packet at the rings' heads.
+func (s *source) yield(f *capture.Frame) bool {
+	var first *ring
+	for _, r := range s.rings {
+		if r.pending || !r.full {
+			r.step()
+		}
+		if r.full && (first == nil || r.head.time < first.head.time) {
+			first = r
+		}
+	}
+	if first == nil {
+		return false
+	}
+	h := &first.head
+	*f = capture.Frame{Data: h.data, Time: h.time, WireLen: h.wire, LinkType: first.link, Interface: first.place, Unsummed: h.unsummed}
+	first.pending = true
+	first.yielded++
+	s.idle = false
+	return true
+}
+
+// wait sleeps until a ring has something, an interface changes, or the time is over.
+func (s *source) wait(most time.Duration) {
+	s.polls, s.polled = s.polls[:0], s.polled[:0]
+	for _, r := range s.rings {
+		if r.fd >= 0 {
+			s.polls = append(s.polls, unix.PollFd{Fd: int32(r.fd), Events: unix.POLLIN | unix.POLLERR})
+			s.polled = append(s.polled, r)
+		}
+	}
+	n, err := unix.Poll(s.polls, int(most.Milliseconds()))
+	if err != nil || n == 0 {
+		return // interrupted, or a quiet wire
+	}
+	for i, p := range s.polls {
+		if p.Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0 {
+			s.polled[i].trouble(&s.o)
+		}
+	}
+}
+
+// lookAfter asks from time to time after interfaces that are down or gone.
+func (s *source) lookAfter(now int64) {
+	for _, r := range s.rings {
+		if r.down && !r.full && (now < r.asked || now >= r.asked+askEvery) {
+			r.asked = now
+			r.revive(&s.o)
+		}
+	}
+}
+
+// Stop implements capture.Live.
+func (s *source) Stop() {
+	s.stopping = true
+	for _, r := range s.rings {
+		if r.fd >= 0 {
+			_ = setFilter(r.fd, []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}})
+		}
+	}
+}
+
+// drain yields what the kernel still holds after Stop; it waits for blocks that are not full.
+func (s *source) drain(f *capture.Frame) error {
+	for {
+		settled := true
+		for _, r := range s.rings {
+			r.tally()
+			settled = settled && (r.fd < 0 || r.settled())
+		}
+		if s.yield(f) {
+			return nil
+		}
+		if s.rounds++; settled || s.rounds > drainRounds {
+			for _, r := range s.rings {
+				r.writeOff()
+			}
+			return io.EOF
+		}
+		s.wait(max(s.o.Retire, time.Millisecond))
+	}
+}
+
+// Stats implements capture.Live.
+func (s *source) Stats() capture.Stats {
+	var all capture.Stats
+	for _, r := range s.rings {
+		r.tally()
+		all.Received += r.stats.Received
+		all.Dropped += r.stats.Dropped
+		all.Skipped += r.stats.Skipped
+		all.Damaged += r.stats.Damaged
+	}
+	return all
+}
+
+// Close implements capture.Source.
+func (s *source) Close() error {
+	for _, r := range s.rings {
+		r.close()
+	}
+	return nil
+}
+
+// trouble takes note of what happened to an interface.
+func (r *ring) trouble(o *Options) {
+	code, err := unix.GetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ERROR) // and clears it, or poll would not sleep
+	if err == nil && code == 0 {
+		return
+	}
+	if !r.down {
+		r.down, r.asked = true, o.Now()
+		o.say("%s is down; waiting for it", r.name)
+	}
+}
+
+// revive tells when an interface is up again, and opens its ring anew when it was made anew. What the old one holds is
+// read first.
+func (r *ring) revive(o *Options) {
+	if r.fd >= 0 {
+		bound, err := unix.Getsockname(r.fd)
+		at, ok := bound.(*unix.SockaddrLinklayer)
+		if err == nil && ok && at.Ifindex == r.index {
+			if _, up, exists := isUp(r.index); exists && up {
+				r.down = false
+				o.say("%s is up again", r.name)
+			}
+			return
+		}
+		r.writeOff()
+		r.close()
+		o.say("%s is gone; waiting for one of that name", r.name)
+	}
+	err := r.open(o)
+	var unknown *UnknownInterfaceError
+	switch {
+	case err == nil:
+		r.down, r.told = false, ""
+		o.say("%s is back", r.name)
+	case !errors.As(err, &unknown) && err.Error() != r.told:
+		r.told = err.Error()
+		o.say("%s cannot be watched again yet: %v", r.name, err)
+	}
+}
