@@ -1,4 +1,8 @@
-package shield
+// Package explain puts packets and rules into words for a person.
+//
+// In: kept packets and the rules in force. Out: one line a packet, its marks, a rule's text. Called by the console,
+// which shield hands an Inspector. It is never on a packet's way and changes nothing.
+package explain
 
 import (
 	"bytes"
@@ -18,26 +22,6 @@ import (
 	"github.com/dejpha/dejpha/rule"
 )
 
-// Shown tells a console what the shield counts.
-type Shown struct{ Console *console.Console }
-
-// Attack implements Watcher.
-func (s Shown) Attack(r attack.Record) { s.Console.Attack(r) }
-
-// Packets implements Watcher.
-func (s Shown) Packets(id uint64, packets []Packet) {
-	frames := make([]console.Frame, len(packets))
-	for i, p := range packets {
-		frames[i] = console.Frame{Data: p.Data, Wire: p.Wire, Link: p.LinkType, Time: p.Time}
-	}
-	s.Console.Packets(id, frames)
-}
-
-// Ledger implements Watcher.
-func (s Shown) Ledger(l Ledger, open int, now int64) {
-	s.Console.Ledger(console.Ledger{Received: l.Received, Inspected: l.Inspected, Bypassed: l.Bypassed, Dropped: l.KernelDrops, Shed: l.Shed, Undecodable: l.Undecodable}, open, now)
-}
-
 // Bounds of the marks on one packet.
 const (
 	marksPerContent = 8
@@ -53,11 +37,10 @@ type inspector struct {
 	pkt   decode.Packet
 }
 
-// Inspector of the setup's rules; its methods may be called from several goroutines.
-func (s *Setup) Inspector() console.Inspector {
-	in := &inspector{rules: map[[2]uint32]*rule.Rule{}}
-	for i := range s.Loaded {
-		r := s.settings.set.Rule(i)
+// New returns an inspector that knows rules; its methods may be called from several goroutines.
+func New(rules []*rule.Rule) console.Inspector {
+	in := &inspector{rules: make(map[[2]uint32]*rule.Rule, len(rules))}
+	for _, r := range rules {
 		in.rules[[2]uint32{r.GID, r.SID}] = r
 	}
 	return in
