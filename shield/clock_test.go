@@ -65,4 +65,37 @@ func TestClock(t *testing.T) {
 			t.Error("nothing was counted")
 		}
 	})
+	t.Run("a clock that begins at a time needs no packets", func(t *testing.T) {
+		var c Clock
+		c.Begin(hour)
+		if c.Pass(hour + 5); !c.Settled() || c.Now() != hour+5 {
+			t.Errorf("settled %v at %d", c.Settled(), c.Now())
+		}
+		if c.Pass(hour); c.Now() != hour+5 || c.Clamped != 0 {
+			t.Errorf("stands at %d, %d clamped", c.Now(), c.Clamped)
+		}
+	})
+	t.Run("time that passes without packets confirms that the machine's clock was set", func(t *testing.T) {
+		var c Clock
+		c.Begin(hour)
+		for i := range int64(17) {
+			c.Pass(10*hour + i*1e8)
+		}
+		if c.Now() < 10*hour || c.Jumps != 1 {
+			t.Errorf("stands at %d after %d jumps", c.Now(), c.Jumps)
+		}
+	})
+	t.Run("a clock set back by mistake and put right again goes on at the right time", func(t *testing.T) {
+		var c Clock
+		c.Begin(100 * hour)
+		steady(&c, 100*hour, 1000)
+		steady(&c, 98*hour, 1000) // two hours back
+		if c.Now() < 100*hour || c.Now() > 100*hour+10e9 {
+			t.Errorf("stands at %d", c.Now())
+		}
+		steady(&c, 100*hour+10e9, 1000)
+		if got := c.Now(); got < 100*hour+10e9 || got > 100*hour+12e9 {
+			t.Errorf("stands %d s from where it should", (got-100*hour-10e9)/1e9)
+		}
+	})
 }

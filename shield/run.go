@@ -60,9 +60,8 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := began.UnixNano()
+	now := max(began.UnixNano(), seal.log.Now())              // the log's clock never goes back
 	if x, ok := o.Source.(interface{ From(now int64) }); ok { // it makes its own time
-		now = max(now, seal.log.Now())
 		x.From(now)
 	}
 	e.merge.records, e.merge.reopen, e.eager = records, o.Reopen, true
