@@ -29,7 +29,10 @@ func TestCases(t *testing.T) {
 		}
 		r.play(i, k, sends)
 	}
-	dir := t.TempDir()
+	dir := os.Getenv("DEJPHA_CASES_KEEP") // an empty folder for the capture and its records, to look into
+	if dir == "" {
+		dir = t.TempDir()
+	}
 	name := filepath.Join(dir, "cases.pcap")
 	if err := os.WriteFile(name, r.out, 0o600); err != nil {
 		t.Fatal(err)
@@ -63,7 +66,6 @@ func replay(t *testing.T, name, out string) map[string][]int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keepRecords(t, text)
 	raised := map[string][]int{}
 	for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
 		var e struct {
@@ -85,16 +87,6 @@ func replay(t *testing.T, name, out string) map[string][]int {
 		}
 	}
 	return raised
-}
-
-// keepRecords leaves eve.json where DEJPHA_CASES_EVE says, for whoever asks why a case fails.
-func keepRecords(t *testing.T, text []byte) {
-	t.Helper()
-	if name := os.Getenv("DEJPHA_CASES_EVE"); name != "" {
-		if err := os.WriteFile(name, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // ownRule is what the tests read of a rule's text.

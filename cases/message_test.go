@@ -122,7 +122,10 @@ func tokens(s string) ([]byte, error) {
 			out, s = append(out, b...), rest
 			continue
 		}
-		word, rest, _ := strings.Cut(s, " ")
+		word, rest := s, ""
+		if end := strings.IndexAny(s, " \""); end > 0 {
+			word, rest = s[:end], s[end:]
+		}
 		digits, times, repeated := strings.Cut(word, "*")
 		b, err := hex.DecodeString(digits)
 		if err != nil {

@@ -44,11 +44,11 @@ var interfaces = map[string]struct {
 
 // association makes the PDUs of one DCERPC association (C706 12.6).
 type association struct {
-	call32 uint32
+	callID uint32
 	bound  string
 }
 
-func newAssociation() *association { return &association{call32: 1} }
+func newAssociation() *association { return &association{callID: 1} }
 
 // call reads "svcctl 12 STUB": a bind to the interface unless it stands, the request, and an answer of zeros. The
 // stub is hexadecimal as elsewhere.
@@ -92,7 +92,7 @@ func (a *association) bindAck() []byte {
 	b := []byte{0xb8, 0x10, 0xb8, 0x10, 1, 0, 0, 0, 4, 0, '1', '3', '5', 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0}
 	b = binary.LittleEndian.AppendUint32(appendUUID(b, ndr20), 2)
 	p := a.pdu(12, b)
-	a.call32++
+	a.callID++
 	return p
 }
 
@@ -105,7 +105,7 @@ func (a *association) request(opnum uint16, stub []byte) []byte {
 
 func (a *association) response() []byte {
 	p := a.pdu(2, []byte{4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
-	a.call32++
+	a.callID++
 	return p
 }
 
@@ -113,7 +113,7 @@ func (a *association) pdu(kind byte, body []byte) []byte {
 	b := []byte{5, 0, kind, 3, 0x10, 0, 0, 0}
 	b = binary.LittleEndian.AppendUint16(b, uint16(16+len(body)))
 	b = append(b, 0, 0)
-	b = binary.LittleEndian.AppendUint32(b, a.call32)
+	b = binary.LittleEndian.AppendUint32(b, a.callID)
 	return append(b, body...)
 }
 
