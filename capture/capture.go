@@ -29,6 +29,8 @@ type Live interface {
 	Source
 	// Stop lets nothing more in: Next yields what the kernel holds already, then io.EOF.
 	Stop()
+	// Interfaces are the names of what is watched, by Frame.Interface.
+	Interfaces() []string
 	// Stats are the counts so far.
 	Stats() Stats
 }

@@ -18,7 +18,7 @@ type Options struct {
 	CommunityID                       bool
 	References, Verdict               bool // alerts: the rule's references, the packet's fate
 	CommunityIDSeed                   uint16
-	InterfaceName                     string
+	Interfaces                        []string            // live: their names, written as in_iface; nil on recordings
 	PcapFilename                      string              // written as pcap_filename when not empty
 	PcapCount                         bool                // pcap_cnt: recordings only
 	AppName                           func(uint16) string // a protocol number's app_proto
@@ -40,7 +40,7 @@ func begin(dst []byte, o *Options, w Where, event string) []byte {
 	if w.Flow != nil {
 		dst = jsonline.KeyUint(dst, "flow_id", w.Flow.ID)
 	}
-	dst = source(dst, o, p.Number)
+	dst = source(dst, o, p.Number, p.Interface)
 	dst = append(dst, `,"event_type":"`...)
 	dst = append(dst, event...)
 	dst = append(dst, '"')
@@ -73,7 +73,7 @@ func beginFlow(dst []byte, o *Options, f *flow.Flow, at int64, number uint64, di
 	dst = append(dst, '{')
 	dst = jsonline.KeyTime(dst, "timestamp", at)
 	dst = jsonline.KeyUint(dst, "flow_id", f.ID)
-	dst = source(dst, o, number)
+	dst = source(dst, o, number, f.Interface)
 	dst = append(dst, `,"event_type":"`...)
 	dst = append(dst, event...)
 	dst = append(dst, '"')
@@ -96,9 +96,9 @@ func beginFlow(dst []byte, o *Options, f *flow.Flow, at int64, number uint64, di
 	return dst
 }
 
-func source(dst []byte, o *Options, number uint64) []byte {
-	if o.InterfaceName != "" {
-		dst = jsonline.KeyString(dst, "in_iface", o.InterfaceName)
+func source(dst []byte, o *Options, number uint64, iface uint16) []byte {
+	if int(iface) < len(o.Interfaces) {
+		dst = jsonline.KeyString(dst, "in_iface", o.Interfaces[iface])
 	}
 	if o.PcapCount && number != 0 {
 		dst = jsonline.KeyUint(dst, "pcap_cnt", number)

@@ -13,6 +13,8 @@ type Stats struct {
 	Packets, Bytes           uint64
 	Decode                   []uint64 // by decode event
 	Flows                    uint64
+	Live                     bool   // the source was live: its drops are told
+	KernelDrops              uint64 // of a live source
 	Alerts, AlertsOverflowed uint64
 }
 
@@ -20,7 +22,14 @@ type Stats struct {
 func AppendStats(dst []byte, s *Stats) []byte {
 	dst = append(dst, '{')
 	dst = jsonline.KeyTime(dst, "timestamp", s.At)
-	dst = append(dst, `,"event_type":"stats","stats":{"decoder":{`...)
+	dst = append(dst, `,"event_type":"stats","stats":{`...)
+	if s.Live {
+		dst = append(dst, `"capture":{`...)
+		dst = jsonline.KeyUint(dst, "kernel_packets", s.Packets+s.KernelDrops)
+		dst = jsonline.KeyUint(dst, "kernel_drops", s.KernelDrops)
+		dst = append(dst, "},"...)
+	}
+	dst = append(dst, `"decoder":{`...)
 	dst = jsonline.KeyUint(dst, "pkts", s.Packets)
 	dst = jsonline.KeyUint(dst, "bytes", s.Bytes)
 	dst = append(dst, `,"event":{`...)

@@ -42,6 +42,7 @@ type Flow struct {
 	IPVersion              uint8
 	Proto                  uint8
 	State                  State
+	Interface              uint16    // of the first packet
 	Packets, Bytes         [2]uint64 // by Direction; bytes are IP bytes with link header as eve counts them (frame length)
 	TCPFlags               [2]uint8  // flags seen, or-ed
 	ICMPType, ICMPCode     uint8     // of the first packet

@@ -216,7 +216,7 @@ func (t *Table) create(p *decode.Packet, k key, h uint64) *Flow {
 	f := t.at(i)
 	*f = Flow{
 		FirstNumber: p.Number, First: p.Time, Last: p.Time, Client: p.Src, Server: p.Dst, ClientPort: p.SrcPort, ServerPort: p.DstPort,
-		VLAN: p.VLAN, VLANs: p.VLANs, IPVersion: p.IPVersion, Proto: p.Proto, ICMPType: p.ICMPType, ICMPCode: p.ICMPCode,
+		VLAN: p.VLAN, VLANs: p.VLANs, IPVersion: p.IPVersion, Proto: p.Proto, Interface: p.Interface, ICMPType: p.ICMPType, ICMPCode: p.ICMPCode,
 	}
 	f.ID = identity(&k, p)
 	f.table = links{key: k, hash: uint32(h), index: i, slot: -1, live: true}

@@ -263,6 +263,7 @@ func (e *engine) stats() {
 		return
 	}
 	s := eve.Stats{At: max(e.clock.Now(), 0), Packets: e.number, Alerts: e.merge.sum.Alerts, Decode: make([]uint64, len(decode.EventNames))}
+	s.Live, s.KernelDrops = e.live != nil, e.merge.sum.Ledger.KernelDrops
 	for _, w := range e.workers {
 		s.Bytes += w.counts.Bytes
 		s.Flows += w.counts.Flows

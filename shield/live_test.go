@@ -48,6 +48,8 @@ func (q *quietWire) Next(f *capture.Frame) error {
 func (q *quietWire) Stop()        { q.stopped = true }
 func (q *quietWire) Close() error { return nil }
 
+func (q *quietWire) Interfaces() []string { return []string{"eth7"} }
+
 func (q *quietWire) Stats() capture.Stats {
 	s := q.stats
 	s.Received = q.read + s.Dropped + s.Skipped + s.Damaged
@@ -57,6 +59,7 @@ func (q *quietWire) Stats() capture.Stats {
 // eveRecord is what the tests ask of a line of eve.json.
 type eveRecord struct {
 	Type   string `json:"event_type"`
+	Iface  string `json:"in_iface"`
 	Attack struct {
 		Class, State string
 		Origin       struct {
@@ -119,6 +122,9 @@ func TestTimePassesOnAQuietWire(t *testing.T) {
 	}
 	beats := 0
 	for _, r := range eveOf(t, state) {
+		if r.Type == "flow" && r.Iface != "eth7" {
+			t.Errorf("a flow on %q", r.Iface)
+		}
 		if r.Type != "heartbeat" {
 			continue
 		}
@@ -168,10 +174,15 @@ func TestScanOnARealInterface(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	eventually(t, "the capture", func() bool { // its socket is listed in the namespace
-		out, err := exec.Command("ip", "netns", "exec", a, "cat", "/proc/net/packet").Output()
-		return err == nil && bytes.Count(out, []byte("\n")) > 1
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		if t.Failed() {
+			t.Logf("it said:\n%s%s", tells.String(), says.String())
+		}
+	})
+	eventually(t, "the start", func() bool { // the records are opened when the interface is watched
+		_, err := os.Stat(filepath.Join(state, "eve.json"))
+		return err == nil
 	})
 	scan := exec.Command("ip", "netns", "exec", b, os.Args[0], "-test.run=^TestScanAsAnotherProcess$")
 	scan.Env = append(os.Environ(), "DEJPHA_SCAN=10.77.0.1")

@@ -172,7 +172,7 @@ func newWorker(set *settings, index int) *worker {
 		w.detect = set.set.NewWorker(nil)
 	}
 	w.eve = eve.Options{Payload: c.Payload, PayloadPrintable: c.PayloadPrintable, Packet: c.Packet, CommunityID: c.CommunityID, CommunityIDSeed: c.CommunityIDSeed,
-		References: c.References, Verdict: c.Verdict, PcapCount: set.recording, PcapFilename: set.pcapName, AppName: w.apps.Name}
+		References: c.References, Verdict: c.Verdict, PcapCount: set.recording, PcapFilename: set.pcapName, Interfaces: set.interfaces, AppName: w.apps.Name}
 	return w
 }
 

@@ -51,6 +51,9 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	set := s.settings
 	set.workers = 1
 	set.recording = o.Kind != evidence.Live
+	if x, ok := o.Source.(capture.Live); ok {
+		set.interfaces = x.Interfaces()
+	}
 	seal, err := openSealer(o.State, o.Kind, began.UnixNano())
 	if err != nil {
 		return nil, err

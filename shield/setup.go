@@ -66,6 +66,7 @@ type settings struct {
 	memory     int64 // of one worker
 	policies   []osPolicy
 	pcapName   string
+	interfaces []string // of a live source
 }
 
 // zone is a named part of the protected networks.

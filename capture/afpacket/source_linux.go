@@ -150,6 +150,9 @@ func (s *source) drain(f *capture.Frame) error {
 	}
 }
 
+// Interfaces implements capture.Live.
+func (s *source) Interfaces() []string { return s.o.Interfaces }
+
 // Stats implements capture.Live.
 func (s *source) Stats() capture.Stats {
 	var all capture.Stats
