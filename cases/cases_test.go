@@ -22,7 +22,35 @@ import (
 // Every case raises exactly the own rules that it names.
 func TestCases(t *testing.T) {
 	all := readCases(t)
-	r := newRecorder()
+	raised := play(t, all, segmentUsual)
+	for i, k := range all {
+		if got, want := raised[i], k.wanted(); !slices.Equal(got, want) {
+			t.Errorf("%s: case of rule %d raised %v, want %v", k.where, k.rule, got, want)
+		}
+	}
+}
+
+// What an attacker sends in small pieces raises the same rules, but for rules that speak of single packets.
+func TestCasesInSmallSegments(t *testing.T) {
+	packets := map[int]bool{}
+	for _, r := range ownRules(t) {
+		if strings.Contains(r.text, "dsize:") || strings.Contains(r.text, "alert tcp-pkt") {
+			packets[r.sid] = true
+		}
+	}
+	all := readCases(t)
+	raised := play(t, all, segmentSmall)
+	for i, k := range all {
+		if got, want := raised[i], k.wanted(); !slices.Equal(got, want) && !packets[k.rule] {
+			t.Errorf("%s: case of rule %d raised %v, want %v", k.where, k.rule, got, want)
+		}
+	}
+}
+
+// play records all cases in one capture, plays it once and returns which rules alerted on each, in order.
+func play(t *testing.T, all []*kase, segment int) [][]int {
+	t.Helper()
+	r := newRecorder(segment)
 	for i, k := range all {
 		sends, err := k.sends()
 		if err != nil {
@@ -30,24 +58,26 @@ func TestCases(t *testing.T) {
 		}
 		r.play(i, k, sends)
 	}
-	dir := os.Getenv("DEJPHA_CASES_KEEP") // an empty folder for the capture and its records, to look into
-	if dir == "" {
-		dir = t.TempDir()
+	dir := t.TempDir()
+	if keep := os.Getenv("DEJPHA_CASES_KEEP"); keep != "" { // a folder for the captures and their records, to look into
+		dir = filepath.Join(keep, t.Name())
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	name := filepath.Join(dir, "cases.pcap")
 	if err := os.WriteFile(name, r.out, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	raised := replay(t, name, dir)
+	alerts := replay(t, name, dir)
+	raised := make([][]int, len(all))
 	for i, k := range all {
 		client, _ := addresses(i, k.transport == "icmp6")
-		got, want := raised[client], k.wanted()
-		slices.Sort(got)
-		got = slices.Compact(got)
-		if !slices.Equal(got, want) {
-			t.Errorf("%s: case of rule %d raised %v, want %v", k.where, k.rule, got, want)
-		}
+		sids := alerts[client]
+		slices.Sort(sids)
+		raised[i] = slices.Compact(sids)
 	}
+	return raised
 }
 
 // replay plays a capture with the own rules alone and returns the rules that alerted by the client's address.

@@ -9,13 +9,15 @@ import (
 
 // recorder writes the packets of conversations to a capture, a millisecond apart.
 type recorder struct {
-	out []byte
-	now int64 // ns
+	out     []byte
+	now     int64 // ns
+	segment int   // the most bytes of a TCP segment
 }
 
 const (
 	linkEthernet = 1
-	segmentMax   = 1400
+	segmentUsual = 1400
+	segmentSmall = 7
 	clientPort   = 40000
 	protoICMP    = 1
 	protoTCP     = 6
@@ -25,8 +27,8 @@ const (
 	psh, ack     = 8, 16
 )
 
-func newRecorder() *recorder {
-	return &recorder{out: file.AppendHeader(nil, linkEthernet), now: 1_700_000_000 * 1e9}
+func newRecorder(segment int) *recorder {
+	return &recorder{out: file.AppendHeader(nil, linkEthernet), now: 1_700_000_000 * 1e9, segment: segment}
 }
 
 // addresses of the i-th conversation: documentation and private ranges, one pair each.
@@ -117,7 +119,7 @@ func (r *recorder) tcp(client, server netip.Addr, port int, sends []send) {
 	segment(true, ack, nil)
 	for _, s := range sends {
 		for rest := s.data; len(rest) > 0; {
-			n := min(len(rest), segmentMax)
+			n := min(len(rest), r.segment)
 			segment(s.toServer, psh|ack, rest[:n])
 			segment(!s.toServer, ack, nil)
 			rest = rest[n:]
