@@ -1,10 +1,12 @@
 package shield
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -124,9 +126,10 @@ func (r *recordFile) outdated(keep config.Keep, now int64) ([]string, error) {
 		return nil, fmt.Errorf("cannot list records: %w", err)
 	}
 	type closedFile struct {
-		path string
-		size int64
-		at   time.Time
+		path   string
+		size   int64
+		at     time.Time
+		number int // among those closed while the log's clock stood
 	}
 	var files []closedFile
 	total := r.file.Size()
@@ -142,10 +145,11 @@ func (r *recordFile) outdated(keep config.Keep, now int64) ([]string, error) {
 		if err != nil || err2 != nil {
 			continue
 		}
-		files = append(files, closedFile{path, info.Size(), at})
+		number, _ := strconv.Atoi(strings.TrimPrefix(text[len(stampForm):], "."))
+		files = append(files, closedFile{path, info.Size(), at, number})
 		total += info.Size()
 	}
-	slices.SortFunc(files, func(x, y closedFile) int { return strings.Compare(x.path, y.path) })
+	slices.SortFunc(files, func(x, y closedFile) int { return cmp.Or(x.at.Compare(y.at), cmp.Compare(x.number, y.number)) })
 	var old []string
 	for _, f := range files {
 		if !(keep.Bytes > 0 && total > keep.Bytes || keep.Days > 0 && now-f.at.UnixNano() > int64(keep.Days)*int64(day)) {
