@@ -198,10 +198,11 @@ func (x *expectations) take(f *flow.Flow, now int64) *expectation {
 	}
 	p := pair(f.Client, f.Server)
 	for i := len(x.list) - 1; i >= 0; i-- {
-		e := x.list[i]
+		e := &x.list[i]
 		if e.pair == p && (e.port == f.ServerPort || e.port == f.ClientPort) && now < e.until {
+			taken := *e // copied here, not above: every new flow comes by, hardly one is expected
 			x.list = slices.Delete(x.list, i, i+1)
-			return &e
+			return &taken
 		}
 	}
 	return nil
