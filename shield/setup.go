@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"slices"
 	"sort"
 
@@ -248,7 +249,16 @@ func (s *Setup) rules(o SetupOptions) error {
 	}
 	s.Loaded = set.Len()
 	s.settings.set = set
+	debug.SetMemoryLimit(c.Memory*3/4 + heapLive())
 	return s.settings.thresholds.load(c.ThresholdFile, set)
+}
+
+// heapLive is what the collector's last cycle found in use: after loading, the rules. They do not count towards the
+// configured memory, and a limit below what is in use would only make the collector run without end.
+func heapLive() int64 {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	return int64(s[0].Value.Uint64())
 }
 
 func firstWord(s string) string {
