@@ -44,8 +44,12 @@ type Config struct {
 	CommunityID      bool
 	CommunityIDSeed  uint16
 	PcapFilename     bool
+	PayloadMax       int64 // bytes of a payload shown; 0: all
 	References       bool
 	Verdict          bool
+	Ethernet         bool // records name the frame's addresses
+	Bare             bool // alerts show neither the transaction nor the rule's metadata
+	XFF              XFF
 
 	ActionOrder []string
 	AlertsMax   int
@@ -61,6 +65,14 @@ type Config struct {
 	State       string // folder of the state
 
 	KeepEve, KeepPackets, KeepPrivate Keep
+}
+
+// XFF is how alerts take the client's address from a header that proxies add.
+type XFF struct {
+	On        bool
+	Overwrite bool   // in the place of the packet's address; else beside it
+	Reverse   bool   // the last proxy is ours and its entry, the last one, is believed; else the first
+	Header    string // as configured
 }
 
 // Keep is how much of one store is kept: the oldest goes first.
@@ -155,15 +167,20 @@ func (t tree) load(name string, text []byte, depth int) error {
 	if err := nested(name, m, depth); err != nil {
 		return err
 	}
-	includes := includesOf(m["include"])
-	for k, v := range m {
-		if k != "include" {
-			t[k] = v
-		}
+	var order yaml.MapSlice // what stands later in the file wins over what an include brings, and the other way round
+	if err := yaml.Unmarshal([]byte(body), &order); err != nil {
+		return placed(name, err, nil)
 	}
-	for _, i := range includes {
-		if err := t.include(name, i, depth); err != nil {
-			return err
+	for _, item := range order {
+		k := fmt.Sprint(item.Key)
+		if k != "include" {
+			t[k] = m[k]
+			continue
+		}
+		for _, i := range includesOf(m[k]) {
+			if err := t.include(name, i, depth); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -212,3 +212,22 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// What stands later in a file wins, whether it is the file's own or comes with an include.
+func TestIncludesTakeTheirTurn(t *testing.T) {
+	dir := t.TempDir()
+	file(t, dir, "base.yaml", "outputs:\n - eve-log: {filename: base.json}\n")
+	own := "outputs:\n - eve-log:\n    filename: own.json\n    ethernet: yes\n    types:\n     - alert: {metadata: no, payload-buffer-size: 4kb, xff: {enabled: yes, mode: overwrite, deployment: forward}}\n"
+	for text, want := range map[string]string{"%YAML 1.1\n---\ninclude: base.yaml\n" + own: "own.json", "%YAML 1.1\n---\n" + own + "include: base.yaml\n": "base.json"} {
+		c, _, err := Load(file(t, dir, "suricata.yaml", text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.EveFile != want {
+			t.Errorf("%q: got %s, want %s", text, c.EveFile, want)
+		}
+		if x := (XFF{On: true, Overwrite: true, Header: "X-Forwarded-For"}); want == "own.json" && (c.XFF != x || !c.Bare || !c.Ethernet || c.PayloadMax != 4096) {
+			t.Errorf("got %+v, bare %v, ethernet %v, payload of %d bytes", c.XFF, c.Bare, c.Ethernet, c.PayloadMax)
+		}
+	}
+}

@@ -204,6 +204,8 @@ func (c *Config) outputs(t tree, own bool) {
 			c.CommunityIDSeed = uint16(n)
 		}
 		eve.flag("pcap-file", &c.PcapFilename)
+		eve.flag("ethernet", &c.Ethernet)
+		c.xff(eve)
 		c.eveTypes(e["types"])
 		return
 	}
@@ -224,11 +226,7 @@ func (c *Config) eveTypes(v any) {
 				tree(s).flag("enabled", &on)
 				c.eveType(name, on)
 				if name == "alert" {
-					tree(s).flag("payload", &c.Payload)
-					tree(s).flag("payload-printable", &c.PayloadPrintable)
-					tree(s).flag("packet", &c.Packet)
-					tree(s).flag("reference", &c.References)
-					tree(s).flag("verdict", &c.Verdict)
+					c.alerts(s)
 				}
 				if name == "files" {
 					c.eveType("fileinfo", on)
@@ -241,6 +239,40 @@ func (c *Config) eveTypes(v any) {
 			}
 		}
 	}
+}
+
+// alerts reads what an alert's record shows.
+func (c *Config) alerts(t tree) {
+	t.flag("payload", &c.Payload)
+	t.flag("payload-printable", &c.PayloadPrintable)
+	if v, ok := t.get("payload-buffer-size"); ok {
+		c.PayloadMax, _ = Size(fmt.Sprint(v))
+	}
+	t.flag("packet", &c.Packet)
+	t.flag("reference", &c.References)
+	t.flag("metadata.rule.reference", &c.References)
+	t.flag("verdict", &c.Verdict)
+	if v, ok := t.get("metadata"); ok {
+		if on, known := truth(v); known {
+			c.Bare = !on
+		}
+	}
+	c.xff(t)
+}
+
+// xff reads how the client's address is taken from a header; the alert's own setting comes after the output's.
+func (c *Config) xff(t tree) {
+	if _, ok := t.get("xff"); !ok {
+		return
+	}
+	x := XFF{Header: "X-Forwarded-For"}
+	mode, deployment := "extra-data", "reverse"
+	t.flag("xff.enabled", &x.On)
+	t.text("xff.header", &x.Header)
+	t.text("xff.mode", &mode)
+	t.text("xff.deployment", &deployment)
+	x.Overwrite, x.Reverse = mode == "overwrite", deployment != "forward"
+	c.XFF = x
 }
 
 func (c *Config) eveType(name string, on bool) {

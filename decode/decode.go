@@ -76,9 +76,9 @@ func (d *Decoder) DecodeDatagram(p *Packet, ip []byte, from *Packet) {
 	p.Number, p.Time, p.Interface, p.WireLen = from.Number, from.Time, from.Interface, uint32(len(ip))
 	p.reset()
 	p.Rebuilt, p.Depth, p.Tunnel = true, from.Depth, from.Tunnel
-	p.LinkType, p.Data = LinkIPv4, ip
-	if from.IPVersion == 6 {
-		p.LinkType = LinkIPv6
+	p.LinkType, p.Data = from.LinkType, ip
+	if n := from.IPAt; n <= len(from.Data) {
+		p.Link = from.Data[:n]
 	}
 	p.VLAN, p.VLANs = from.VLAN, from.VLANs
 	p.HasEthernet, p.EthSrc, p.EthDst = from.HasEthernet, from.EthSrc, from.EthDst

@@ -29,6 +29,7 @@ func (d *Decoder) ipv4(p *Packet, b []byte) {
 		p.fail(BadIP, IPv4TooSmall)
 		return
 	}
+	p.IPAt = cap(p.Data) - cap(b)
 	if b[0]>>4 != 4 {
 		p.fail(BadIP, IPv4WrongVersion)
 		return
@@ -152,6 +153,7 @@ func (d *Decoder) ipv6(p *Packet, b []byte) {
 		p.fail(BadIP, IPv6TooSmall)
 		return
 	}
+	p.IPAt = cap(p.Data) - cap(b)
 	if b[0]>>4 != 6 {
 		p.fail(BadIP, IPv6WrongVersion)
 		return

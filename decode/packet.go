@@ -28,6 +28,8 @@ type Packet struct {
 	WireLen   uint32 // length on the wire, bytes
 	Interface uint16
 	LinkType  uint16 // LINKTYPE_ number of the bytes in Data; LinkTypeRaw for inner IP
+	IPAt      int    // offset in Data of the IP header
+	Link      []byte // Rebuilt: the bytes that stood before the IP header of the fragment that completed it, of LinkType
 	Data      []byte // the bytes decoded, from the first layer on
 
 	// Layer 2.

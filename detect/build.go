@@ -106,7 +106,7 @@ func (b *builder) number(t *rule.Number) *Refusal {
 	if f == pfDsize {
 		b.needPacket = true
 	}
-	b.s.packet = append(b.s.packet, cond{kind: cdNumber, field: f, op: t.Op, a: t.A, b: t.B})
+	b.s.packet = append(b.s.packet, cond{kind: cdNumber, field: f, op: t.Op, a: t.A, b: t.B, of: t.Of})
 	return nil
 }
 

@@ -49,6 +49,7 @@ type cond struct {
 	other   uint16 // flow variable on the right side of flowint
 	apps    []uint16
 	mode    string
+	of      rule.Of // which VLAN layer
 }
 
 type bitOp uint8
@@ -166,8 +167,6 @@ func packetNumber(f packetField, p *decode.Packet) (v uint64, ok, mine bool) {
 		return uint64(uint8(p.TCP.WScale)), tcp && p.TCP.WScale >= 0, true
 	case pfVLANLayers:
 		return uint64(p.VLANs), true, true
-	case pfVLANID:
-		return uint64(p.VLAN[0] & 0xfff), p.VLANs > 0, true
 	case pfIPProto:
 		return uint64(p.Proto), p.IPVersion != 0, true
 	case pfMTU:
@@ -200,8 +199,50 @@ func (c *cond) numberHolds(w *Worker, in *Input) bool {
 		}
 		return chain.Compare(c.op, v[0], c.a, c.b) || chain.Compare(c.op, v[1], c.a, c.b)
 	}
+	if c.field == pfVLANID {
+		return in.Packet != nil && c.vlanHolds(in.Packet)
+	}
 	v, ok := w.fieldOf(c.field, in)
 	return ok && chain.Compare(c.op, v, c.a, c.b)
+}
+
+// vlanHolds judges the identifiers of a packet's VLAN layers.
+func (c *cond) vlanHolds(p *decode.Packet) bool {
+	return p.VLANs > 0 && severalHold(c.of, func(i int) (bool, bool) {
+		if i >= int(p.VLANs) {
+			return false, false
+		}
+		return chain.Compare(c.op, uint64(p.VLAN[i]), c.a, c.b), true
+	})
+}
+
+// severalHold judges a comparison of several values; holds says of the i-th whether it does and whether there is one.
+func severalHold(of rule.Of, holds func(i int) (hold, there bool)) bool {
+	hits, n := 0, 0
+	one := false
+	for ; n < instancesMax; n++ {
+		hold, there := holds(n)
+		if !there {
+			break
+		}
+		if hold {
+			hits++
+			if of == (rule.Of{}) {
+				return true
+			}
+		}
+		one = one || hold && n == of.At
+	}
+	switch {
+	case of.One && of.At < 0:
+		hold, there := holds(max(n+of.At, 0))
+		return n+of.At >= 0 && there && hold
+	case of.One:
+		return one
+	case of.All:
+		return hits == n && (n > 0 || !of.Some)
+	}
+	return false
 }
 
 // flagsHold judges tcp.flags.

@@ -51,9 +51,9 @@ type Conversation interface {
 
 // Stream is what detect needs of stream's reassembly.
 type Stream interface {
-	// Raw returns the in-order bytes of a direction that were not looked at yet and whether they must be looked at
-	// now however few they are (end of the stream, or app asked).
-	Raw(f *flow.Flow, dir flow.Direction) (data []byte, flush bool)
+	// Raw returns the in-order bytes of a direction that were not looked at yet and whether they should be looked at
+	// now however few they are (end of the stream, or app asked). must: in any case (a hole follows them).
+	Raw(f *flow.Flow, dir flow.Direction) (data []byte, flush, must bool)
 	// RawDone says that n of them were looked at.
 	RawDone(f *flow.Flow, dir flow.Direction, n int)
 }

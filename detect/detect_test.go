@@ -206,7 +206,9 @@ type fakeStream struct {
 	done  int
 }
 
-func (s *fakeStream) Raw(*flow.Flow, flow.Direction) ([]byte, bool) { return []byte(s.data), s.flush }
+func (s *fakeStream) Raw(*flow.Flow, flow.Direction) ([]byte, bool, bool) {
+	return []byte(s.data), s.flush, false
+}
 func (s *fakeStream) RawDone(_ *flow.Flow, _ flow.Direction, n int) { s.done += n }
 
 func TestStream(t *testing.T) {
@@ -355,4 +357,33 @@ func TestFileName(t *testing.T) {
 	file.Body.Append([]byte("xabcx"), 100)
 	x.Done[0] = true
 	expect(t, "content at the end", w.Inspect(in), 2)
+}
+
+func TestVLANLayers(t *testing.T) {
+	for _, c := range []struct {
+		op    rule.NumberOp
+		a     uint64
+		of    rule.Of
+		tags  uint8
+		match bool
+	}{
+		{rule.Eq, 300, rule.Of{}, 3, true},
+		{rule.Eq, 500, rule.Of{}, 3, false},
+		{rule.Eq, 200, rule.Of{One: true}, 3, true},
+		{rule.Eq, 300, rule.Of{One: true}, 3, false},
+		{rule.Eq, 400, rule.Of{One: true, At: -1}, 3, true},
+		{rule.Eq, 200, rule.Of{One: true, At: -3}, 3, true},
+		{rule.Eq, 200, rule.Of{One: true, At: -4}, 3, false},
+		{rule.Eq, 0, rule.Of{One: true, At: 3}, 3, false},
+		{rule.Gt, 100, rule.Of{All: true}, 3, true},
+		{rule.Gt, 200, rule.Of{All: true}, 3, false},
+		{rule.Ne, 500, rule.Of{All: true}, 0, false},
+	} {
+		w := compile(t, newRule(1, "udp", &rule.Number{Name: "vlan.id", Op: c.op, A: c.a, Of: c.of}))
+		p := packet(decode.ProtoUDP, "x")
+		p.VLAN, p.VLANs = [3]uint16{200, 300, 400}, c.tags
+		if got := len(w.Inspect(&Input{Packet: p})) > 0; got != c.match {
+			t.Errorf("%+v: match %v", c, got)
+		}
+	}
 }

@@ -445,19 +445,13 @@ func waitFor(done bool) txVerdict {
 }
 
 func numberTest(t *txTest, tx contract.Tx, kw int, done bool) txVerdict {
-	for i := 0; i < instancesMax; i++ {
-		v, ok := tx.Number(kw, i)
-		if !ok {
-			if i == 0 {
-				return waitFor(done)
-			}
-			break
-		}
-		if chain.Compare(t.number.Op, v, t.number.A, t.number.B) {
-			return txMatch
-		}
+	if _, ok := tx.Number(kw, 0); !ok && (!done || !t.number.Of.All) {
+		return waitFor(done)
 	}
-	return txFail
+	return verdictOf(severalHold(t.number.Of, func(i int) (bool, bool) {
+		v, ok := tx.Number(kw, i)
+		return ok && chain.Compare(t.number.Op, v, t.number.A, t.number.B), ok
+	}))
 }
 
 // bufferTest runs the chain on a buffer; of several instances one must hold.

@@ -149,7 +149,7 @@ func (w *Worker) skip(in *Input) {
 	if in.Stream == nil || in.Flow.Proto != decode.ProtoTCP {
 		return
 	}
-	if data, _ := in.Stream.Raw(in.Flow, in.Dir); len(data) > 0 {
+	if data, _, _ := in.Stream.Raw(in.Flow, in.Dir); len(data) > 0 {
 		in.Stream.RawDone(in.Flow, in.Dir, len(data))
 	}
 }
@@ -326,12 +326,12 @@ func (w *Worker) takeStream(in *Input) {
 	if in.Stream == nil || in.Flow == nil || in.Flow.Proto != decode.ProtoTCP {
 		return
 	}
-	data, flush := in.Stream.Raw(in.Flow, in.Dir)
+	data, flush, must := in.Stream.Raw(in.Flow, in.Dir)
 	switch {
 	case len(data) == 0:
 	case in.encrypted():
 		in.Stream.RawDone(in.Flow, in.Dir, len(data))
-	case len(data) >= w.set.opts.ChunkBytes || w.set.opts.Inline || flush && in.flushes():
+	case must || len(data) >= w.set.opts.ChunkBytes || w.set.opts.Inline || flush && in.flushes():
 		w.data = streamData{data, true}
 	}
 }

@@ -21,11 +21,22 @@ type Alert struct {
 	TxDir     contract.Direction
 	Stream    bool   // matched in the reassembled stream
 	Payload   []byte // what the match was made on
+	Captured  []byte // the fields of alert.context, without braces; empty: none
 	FlowBits  []string
 }
 
 // AppendAlert appends one alert line with its newline.
 func AppendAlert(dst []byte, o *Options, a *Alert) []byte {
+	xff, found := a.forwarded(o)
+	if found && o.XFF.Overwrite {
+		own := *a.Packet
+		if a.Dir == flow.ToClient {
+			own.Dst = xff
+		} else {
+			own.Src = xff
+		}
+		a.Packet = &own
+	}
 	dst = begin(dst, o, a.Where, "alert")
 	if a.HasTx {
 		dst = jsonline.KeyUint(dst, "tx_id", a.TxID)
@@ -34,8 +45,13 @@ func AppendAlert(dst []byte, o *Options, a *Alert) []byte {
 		}
 	}
 	dst = flowBits(dst, a.FlowBits)
-	dst = appendRule(dst, o, a.Rule, a.Action)
-	if a.Tx != nil {
+	dst = appendRule(dst, o, a)
+	if found && !o.XFF.Overwrite {
+		dst = append(dst, `,"xff":"`...)
+		dst = append(AppendAddr(dst, xff), '"')
+	}
+	dst = append(dst, '}')
+	if a.Tx != nil && !o.Bare {
 		dst = record(dst, a.Tx)
 		dst = files(dst, a.Tx)
 	}
@@ -43,7 +59,10 @@ func AppendAlert(dst []byte, o *Options, a *Alert) []byte {
 	if a.Flow != nil {
 		dst = append(dst, `,"direction":"`...)
 		dst = append(dst, directionName(a.Dir)...)
-		dst = append(dst, `","flow":{`...)
+		dst = append(dst, '"')
+	}
+	if a.Flow != nil && !o.Bare {
+		dst = append(dst, `,"flow":{`...)
 		dst = flowCounts(dst, a.Flow)
 		dst = jsonline.KeyTime(dst, "start", a.Flow.First)
 		dst = endpointsShort(dst, a.Flow)
@@ -101,10 +120,11 @@ func flowBits(dst []byte, names []string) []byte {
 	return append(dst, `]}`...)
 }
 
-// appendRule appends the "alert" object.
-func appendRule(dst []byte, o *Options, r *rule.Rule, action string) []byte {
+// appendRule appends the "alert" object without its closing brace.
+func appendRule(dst []byte, o *Options, a *Alert) []byte {
+	r := a.Rule
 	dst = append(dst, `,"alert":{"action":"`...)
-	dst = append(dst, action...)
+	dst = append(dst, a.Action...)
 	dst = append(dst, `","gid":`...)
 	dst = jsonline.AppendUint(dst, uint64(r.GID))
 	dst = jsonline.KeyUint(dst, "signature_id", uint64(r.SID))
@@ -118,11 +138,16 @@ func appendRule(dst []byte, o *Options, r *rule.Rule, action string) []byte {
 	case rule.TargetDst:
 		dst = append(dst, `,"target":"dest_ip"`...)
 	}
-	dst = ruleMetadata(dst, r.Metadata)
+	if !o.Bare {
+		dst = ruleMetadata(dst, r.Metadata)
+	}
 	if o.References {
 		dst = ruleReferences(dst, r.References)
 	}
-	return append(dst, '}')
+	if len(a.Captured) > 0 {
+		dst = append(append(append(dst, `,"context":{`...), a.Captured...), '}')
+	}
+	return dst
 }
 
 // ruleMetadata groups the pairs by key, in the order in which the keys were first written.

@@ -16,6 +16,9 @@ type Options struct {
 	Payload, PayloadPrintable, Packet bool
 	PayloadBytesMax                   int
 	CommunityID                       bool
+	Ethernet                          bool // the frame's addresses
+	Bare                              bool // alerts: neither the transaction nor the rule's metadata
+	XFF                               XFF
 	References, Verdict               bool // alerts: the rule's references, the packet's fate
 	CommunityIDSeed                   uint16
 	Interfaces                        []string            // live: their names, written as in_iface; nil on recordings
@@ -60,6 +63,9 @@ func begin(dst []byte, o *Options, w Where, event string) []byte {
 		dst = append(dst, PacketSource(p)...)
 	}
 	dst = append(dst, '"')
+	if o.Ethernet && p.HasEthernet {
+		dst = ether(dst, p)
+	}
 	if o.CommunityID && p.IPVersion != 0 {
 		dst = append(dst, `,"community_id":"`...)
 		dst = AppendCommunityID(dst, o.CommunityIDSeed, p.Src, p.Dst, p.SrcPort, p.DstPort, p.Proto, p.IPVersion)
@@ -105,6 +111,23 @@ func source(dst []byte, o *Options, number uint64, iface uint16) []byte {
 	}
 	if o.PcapFilename != "" {
 		dst = jsonline.KeyString(dst, "pcap_filename", o.PcapFilename)
+	}
+	return dst
+}
+
+func ether(dst []byte, p *decode.Packet) []byte {
+	dst = append(dst, `,"ether":{"dest_mac":"`...)
+	dst = appendMAC(dst, p.EthDst)
+	dst = append(dst, `","src_mac":"`...)
+	return append(appendMAC(dst, p.EthSrc), `"}`...)
+}
+
+func appendMAC(dst []byte, a [6]byte) []byte {
+	for i, b := range a {
+		if i > 0 {
+			dst = append(dst, ':')
+		}
+		dst = hexByte(dst, b)
 	}
 	return dst
 }

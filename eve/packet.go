@@ -13,7 +13,11 @@ var linkTypes = map[uint16]string{
 
 // appendPacket appends the packet's bytes and link type.
 func appendPacket(dst []byte, p *decode.Packet) []byte {
-	dst = jsonline.AppendBase64(jsonline.AppendKey(dst, "packet"), p.Data)
+	data := p.Data
+	if len(p.Link) > 0 {
+		data = append(append([]byte(nil), p.Link...), p.Data...)
+	}
+	dst = jsonline.AppendBase64(jsonline.AppendKey(dst, "packet"), data)
 	dst = append(jsonline.AppendKey(dst, "packet_info"), '{')
 	dst = jsonline.KeyUint(dst, "linktype", uint64(p.LinkType))
 	if name, ok := linkTypes[p.LinkType]; ok {

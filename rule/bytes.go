@@ -414,6 +414,45 @@ func (p *parser) flowNumber(o *option) *fault {
 	return p.packetNumber(&copied)
 }
 
+// ofSeveral takes ",any", ",all", ",all1" or an index off a number's text.
+func ofSeveral(text string) (rest string, of Of, ok bool) {
+	rest, which, found := strings.Cut(text, ",")
+	switch which = strings.TrimSpace(which); {
+	case !found, which == "any":
+		return rest, Of{}, true
+	case which == "all":
+		return rest, Of{All: true}, true
+	case which == "all1":
+		return rest, Of{All: true, Some: true}, true
+	}
+	n, err := strconv.Atoi(which)
+	return rest, Of{One: true, At: n}, err == nil
+}
+
+// severalNumbers reads a number of which a packet or transaction may have several: "200,0".
+func (p *parser) severalNumbers(o *option, names map[string]uint64) (*Number, *fault) {
+	rest, of, ok := ofSeveral(o.value)
+	if !ok {
+		return nil, faultf(max(o.valueAt, o.at), "%s: expected any, all or an index behind the comma", o.name)
+	}
+	copied := *o
+	copied.value = rest
+	n, err := p.number(&copied, names)
+	if err == nil {
+		n.Of = of
+	}
+	return n, err
+}
+
+// vlanID compares the identifiers of a packet's VLAN layers.
+func (p *parser) vlanID(o *option) *fault {
+	n, err := p.severalNumbers(o, nil)
+	if err == nil {
+		p.addGeneral(n)
+	}
+	return err
+}
+
 func (p *parser) packetNumber(o *option) *fault {
 	n, err := p.number(o, nil)
 	if err != nil {

@@ -26,19 +26,19 @@ func languageWords() map[string]func(*parser, *option) *fault {
 		"icmp_id": (*parser).packetNumber, "icmp_seq": (*parser).packetNumber, "seq": (*parser).packetNumber, "tcp.seq": (*parser).packetNumber,
 		"ack": (*parser).packetNumber, "tcp.ack": (*parser).packetNumber, "window": (*parser).packetNumber, "tcp.window": (*parser).packetNumber,
 		"tcp.mss": (*parser).packetNumber, "tcp.wscale": (*parser).packetNumber, "tos": (*parser).packetNumber, "icmpv6.mtu": (*parser).packetNumber,
-		"vlan.id": (*parser).packetNumber, "vlan.layers": (*parser).packetNumber, "fragoffset": (*parser).packetNumber, "flow.age": (*parser).packetNumber,
+		"vlan.id": (*parser).vlanID, "vlan.layers": (*parser).packetNumber, "fragoffset": (*parser).packetNumber, "flow.age": (*parser).packetNumber,
 		"flow.pkts": (*parser).flowNumber, "flow.bytes": (*parser).flowNumber,
 		"flow.pkts_toserver": (*parser).packetNumber, "flow.pkts_toclient": (*parser).packetNumber, "flow.bytes_toserver": (*parser).packetNumber, "flow.bytes_toclient": (*parser).packetNumber,
 		"ip_proto": (*parser).word, "sameip": (*parser).word, "ipopts": (*parser).word, "fragbits": (*parser).word, "stream_size": (*parser).word,
 		"ipv4-csum": (*parser).word, "tcpv4-csum": (*parser).word, "udpv4-csum": (*parser).word, "icmpv4-csum": (*parser).word,
-		"tcpv6-csum": (*parser).word, "udpv6-csum": (*parser).word, "icmpv6-csum": (*parser).word,
+		"tcpv6-csum": (*parser).word, "udpv6-csum": (*parser).word, "icmpv6-csum": (*parser).word, "bypass": (*parser).ignored,
 	}
 }
 
 // notOffered are words of the language that this version refuses by name, so that nothing is half-loaded.
 var notOffered = map[string]bool{
 	"lua": true, "luajit": true, "geoip": true, "iprep": true, "dataset": true, "datarep": true, "filestore": true, "frame": true, "luaxform": true,
-	"entropy": true, "config": true, "bypass": true, "detection-hook": true, "l3_proto": true, "asn1": true, "ftpbounce": true,
+	"entropy": true, "config": true, "detection-hook": true, "l3_proto": true, "asn1": true, "ftpbounce": true,
 	"nfq_set_mark": true, "rpc": true, "cluster": true, "file.magic": true, "filemagic": true, "filemd5": true, "filesha1": true, "filesha256": true,
 }
 
@@ -147,7 +147,7 @@ func (p *parser) entry(o *option, e Entry) *fault {
 		}
 		p.setBuffer(b)
 	case NumberEntry:
-		n, err := p.number(o, e.Values)
+		n, err := p.severalNumbers(o, e.Values)
 		if err != nil {
 			return err
 		}
@@ -332,7 +332,11 @@ func (p *parser) reference(o *option) *fault {
 		return faultf(o.valueAt, "reference: expected key,id")
 	}
 	k = strings.ToLower(strings.TrimSpace(k))
-	p.r.References = append(p.r.References, Reference{k, unescape(strings.TrimSpace(id)), p.env.References[k]})
+	r := Reference{k, unescape(strings.TrimSpace(id)), p.env.References[k]}
+	if strings.Contains(r.ID, "://") {
+		r.URL = "" // it names its scheme itself
+	}
+	p.r.References = append(p.r.References, r)
 	return nil
 }
 

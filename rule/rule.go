@@ -238,7 +238,16 @@ type Number struct {
 	A, B  uint64 // B for ranges
 	AVar  int    // 1 + variable index instead of A, 0 = none (bsize, urilen)
 	Raw   bool   // urilen: raw
+	Of    Of     // which of several values
 	Pos   Pos
+}
+
+// Of says which of a number's several values must compare well. The zero value: any one of them.
+type Of struct {
+	All  bool // each of them
+	Some bool // with All: and there must be one
+	One  bool // the value at At
+	At   int  // from 0; negative: from the end
 }
 
 // NumberOp compares.

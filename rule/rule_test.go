@@ -265,3 +265,21 @@ func FuzzLanguage(f *testing.F) {
 		}
 	})
 }
+
+func TestSeveralNumbers(t *testing.T) {
+	for text, want := range map[string]Of{"200": {}, "!500,all": {All: true}, ">3,all1": {All: true, Some: true}, "0x12C,1": {One: true, At: 1}, "400,-1": {One: true, At: -1}, "7,any": {}} {
+		r := one(t, "alert ip any any -> any any (vlan.id:"+text+"; sid:1;)")
+		if n, ok := r.Groups[0].Conditions[0].(*Number); !ok || n.Of != want {
+			t.Errorf("%s: got %+v, want %+v", text, r.Groups[0].Conditions[0], want)
+		}
+	}
+	if _, bad := ParseFile("a.rules", []byte("alert ip any any -> any any (vlan.id:3,each; sid:1;)"), fullEnvironment(t)); len(bad) != 1 {
+		t.Error("vlan.id:3,each was taken")
+	}
+	env := fullEnvironment(t)
+	env.References = map[string]string{"url": "https://"}
+	good, _ := ParseFile("a.rules", []byte("alert tcp any any -> any any (reference:url,example.org/a; reference:url,ftp://example.org/b; bypass; sid:1;)"), env)
+	if r := good[0]; r.References[0].URL == "" || r.References[1].URL != "" {
+		t.Errorf("got %+v", r.References)
+	}
+}

@@ -104,6 +104,23 @@ func (w *worker) flowEnded(f *flow.Flow) {
 	}
 }
 
+// holesMax bounds the holes of an ended connection behind which its bytes are still looked at.
+const holesMax = 64
+
+// beforeHoles lets rules look at what stands before each hole of an ended connection, and app read what follows it.
+func (w *worker) beforeHoles(f *flow.Flow, s *stream.Session, in detect.Input) {
+	for range holesMax {
+		if !s.Held() {
+			return
+		}
+		if c := w.apps.Conversation(f); c != nil {
+			in.Conversation = c
+		}
+		w.endRules(&in)
+		w.feed(f, s, w.now, in.Number)
+	}
+}
+
 // contentEnded takes the last look at what a flow carried and frees it; the record lives on until it is idle for
 // too long. Called when a connection is closed, else at the flow's end.
 func (w *worker) contentEnded(f *flow.Flow) {
@@ -114,6 +131,7 @@ func (w *worker) contentEnded(f *flow.Flow) {
 		if s := w.streams.Session(f.Stream); s != nil {
 			in.Stream = w.streams
 			w.feed(f, s, w.now, number)
+			w.beforeHoles(f, s, in)
 			f.TCPState, f.Gaps = uint8(s.State), s.Gaps()
 		}
 	}

@@ -26,8 +26,19 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 		where.Ending = true
 		where.Packet = w.lastPacket(f, m)
 	}
+	if m.HasTx && m.Dir != in.Dir && in.Packet != nil {
+		where.Packet, where.Dir = w.turned(in.Packet), m.Dir
+	}
 	p := where.Packet
 	a := eve.Alert{Where: where, Rule: m.Rule, Action: "allowed", TxID: m.TxID, HasTx: m.HasTx, Stream: m.Stream, Payload: p.Payload, Tx: m.Tx, TxDir: contract.Direction(m.Dir)}
+	if f != nil && f.Proto == decode.ProtoTCP && (m.Stream || m.HasTx) {
+		a.Stream = true
+		if w.eve.Payload || w.eve.PayloadPrintable {
+			if w.shown = w.streams.Shown(w.shown[:0], f, m.Dir); len(w.shown) > 0 {
+				a.Payload = w.shown
+			}
+		}
+	}
 	a.Verdict = "alert"
 	if m.Dropped {
 		a.Action, a.Verdict = "blocked", "drop"
@@ -40,7 +51,7 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 		}
 	}
 	x := match{rule: m.Rule, time: p.Time, src: p.Src, dst: p.Dst, srcPort: p.SrcPort, dstPort: p.DstPort,
-		ipVersion: p.IPVersion, proto: p.Proto, iface: p.Interface, vlan: p.VLAN[0], packetBytes: p.WireLen, toClient: in.Dir == flow.ToClient}
+		ipVersion: p.IPVersion, proto: p.Proto, iface: p.Interface, vlan: p.VLAN[0], packetBytes: p.WireLen, toClient: where.Dir == flow.ToClient}
 	end := len(o.bytes)
 	if f != nil {
 		x.hasFlow, x.flowID, x.proven = true, f.ID, f.Proven
@@ -56,6 +67,16 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 		first = f.FirstNumber
 	}
 	w.found(finding{number: p.Number, first: first, sid: m.Rule.SID, phase: w.phaseOf(phaseRule), kind: foundMatch, index: int32(len(o.matches) - 1), start: start, end: end})
+}
+
+// turned is the packet as its answer would have been: what was matched went the other way than the packet that
+// completed it (an acknowledgement).
+func (w *worker) turned(p *decode.Packet) *decode.Packet {
+	t := &w.packets[len(w.packets)-1]
+	*t = *p
+	t.Src, t.Dst, t.SrcPort, t.DstPort = p.Dst, p.Src, p.DstPort, p.SrcPort
+	t.EthSrc, t.EthDst = p.EthDst, p.EthSrc
+	return t
 }
 
 // keepMax bounds the packets taken out of the ring for one match.

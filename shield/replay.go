@@ -166,12 +166,12 @@ func newWorker(set *settings, index int) *worker {
 	timeouts(&fc, c.FlowTimeouts)
 	w.flows = flow.NewTable(fc)
 	w.streams = stream.New(stream.Config{Midstream: c.Midstream, AsyncOneSide: c.AsyncOneSide, Inline: set.inline, Depth: c.StreamDepth,
-		MemoryBytes: set.memory / 6, Policy: set.policyOf, BadChecksums: !set.checksums, StrictChecksums: set.strict})
+		MemoryBytes: set.memory / 6, Policy: set.policyOf, Linger: c.Payload || c.PayloadPrintable, BadChecksums: !set.checksums || !c.StreamChecksums && !set.strict, StrictChecksums: set.strict})
 	w.apps = app.New(appConfig(c))
 	if set.set != nil {
 		w.detect = set.set.NewWorker(nil)
 	}
-	w.eve = eve.Options{Payload: c.Payload, PayloadPrintable: c.PayloadPrintable, Packet: c.Packet, CommunityID: c.CommunityID, CommunityIDSeed: c.CommunityIDSeed,
+	w.eve = eve.Options{Ethernet: c.Ethernet, Bare: c.Bare, PayloadBytesMax: int(c.PayloadMax), XFF: eve.XFF(c.XFF), Payload: c.Payload, PayloadPrintable: c.PayloadPrintable, Packet: c.Packet, CommunityID: c.CommunityID, CommunityIDSeed: c.CommunityIDSeed,
 		References: c.References, Verdict: c.Verdict, PcapCount: set.recording, PcapFilename: set.pcapName, Interfaces: set.interfaces, AppName: w.apps.Name}
 	return w
 }

@@ -52,7 +52,7 @@ type settings struct {
 	workers    int
 	detectors  bool
 	inline     bool
-	checksums  bool // judged at all
+	checksums  bool // judged at all, for rules; the stream may be told to take wrong ones
 	strict     bool // -k all
 	seed       uint64
 	types      map[string]bool // eve types written; nil: all
@@ -109,8 +109,7 @@ func NewSetup(o SetupOptions) (*Setup, error) {
 	if o.SimulateIPS {
 		workers = 1
 	}
-	checksums := c.Checksums && c.StreamChecksums
-	strict := false
+	checksums, strict := c.Checksums, false
 	switch o.Checksums {
 	case "all":
 		checksums, strict = true, true

@@ -27,6 +27,7 @@ type worker struct {
 	ring    *ring
 	eve     eve.Options
 	out     *epoch
+	shown   []byte         // a stream's bytes for the alert in hand
 	number  uint64         // of the frame in hand
 	inHand  *capture.Frame // nil between frames
 	now     int64

@@ -1,6 +1,10 @@
 package stream
 
-import "github.com/dejpha/dejpha/flow"
+import (
+	"strconv"
+
+	"github.com/dejpha/dejpha/flow"
+)
 
 // visible is the number after the last byte that may be shown.
 func (s *Session) visible(d *side, inline bool) uint32 {
@@ -41,8 +45,8 @@ func (e *Engine) skipHole(s *Session, d *side) {
 	if !lost && !(s.ended && len(d.later) > 0) {
 		return
 	}
-	if after(d.next, d.offered) {
-		return // the parser has not had its turn on what lies before the hole
+	if after(d.next, d.offered) || d.unread > 0 {
+		return // the parser, or rules, have not had their turn on what lies before the hole
 	}
 	to := d.acked
 	if len(d.later) > 0 {
@@ -54,11 +58,32 @@ func (e *Engine) skipHole(s *Session, d *side) {
 	d.told += to - d.read[App]
 	d.gap = true
 	e.Counters.Gaps++
-	d.buf = d.buf[:0]
+	e.setAside(d, to-d.next)
 	d.base, d.next = to, to
 	d.read, d.offered = [2]uint32{to, to}, to
 	d.recent = d.recent[:0]
 	e.drain(d)
+}
+
+// setAside keeps what stands before a hole of n bytes for rules that have not looked at it yet.
+func (e *Engine) setAside(d *side, n uint32) {
+	e.give(d.before)
+	d.before, d.hole = nil, n
+	d.unread = min(int(d.next-d.read[Raw]), len(d.buf))
+	if d.unread > 0 || e.cfg.Linger && len(d.buf) > 0 {
+		d.before, d.buf = d.buf, nil
+	}
+	d.buf = d.buf[:0]
+}
+
+// Held says whether something of an ended session waits for rules to have had their turn.
+func (s *Session) Held() bool {
+	for i := range s.sides {
+		if d := &s.sides[i]; d.unread > 0 || s.ended && len(d.later) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Advance says that reader c of direction dir has passed n bytes of what Next returned.
@@ -69,7 +94,17 @@ func (e *Engine) Advance(s *Session, dir flow.Direction, c Cursor, n int) {
 		d.told = 0
 		d.app = d.app || n > 0
 	}
-	e.trim(d)
+	if !e.cfg.Linger {
+		e.trim(d)
+	}
+}
+
+// linger lets go of what was kept for Shown since the last packet.
+func (e *Engine) linger(s *Session) {
+	if e.cfg.Linger {
+		e.trim(&s.sides[0])
+		e.trim(&s.sides[1])
+	}
 }
 
 // trim drops the bytes that both readers have passed.
@@ -85,28 +120,63 @@ func (e *Engine) trim(d *side) {
 	case n >= len(d.buf):
 		e.give(d.buf)
 		d.buf = nil
-		d.base = d.next
+		d.base, d.hole = d.next, 0
 	case n >= cap(d.buf)/2:
 		d.buf = d.buf[:copy(d.buf, d.buf[n:])]
-		d.base = from
+		d.base, d.hole = from, 0
 	}
 }
 
-// Raw returns the bytes of a direction that rules have not looked at. flush: look now, however few they are.
-func (e *Engine) Raw(f *flow.Flow, dir flow.Direction) (data []byte, flush bool) {
+// Raw returns the bytes of a direction that rules have not looked at. flush: look now, however few they are, if that
+// does not cut the protocol's own units; must: in any case, for nothing will follow them without a hole.
+func (e *Engine) Raw(f *flow.Flow, dir flow.Direction) (data []byte, flush, must bool) {
 	s := e.Session(f.Stream)
 	if s == nil {
-		return nil, false
+		return nil, false, false
+	}
+	d := &s.sides[dir]
+	if d.unread > 0 {
+		return d.before[len(d.before)-d.unread:], true, true
 	}
 	data, _, end := e.Next(s, dir, Raw)
+	if d.unread > 0 { // asking for more has found a hole
+		return d.before[len(d.before)-d.unread:], true, true
+	}
+	return data, end || d.app, false
+}
+
+// Shown appends what is kept of a direction, with a note where bytes are missing: what an alert on the stream shows.
+// It is whole only with Config.Linger.
+func (e *Engine) Shown(dst []byte, f *flow.Flow, dir flow.Direction) []byte {
+	s := e.Session(f.Stream)
+	if s == nil {
+		return dst
+	}
 	d := &s.sides[dir]
-	return data, end || d.app
+	dst = append(dst, d.before...)
+	if d.hole > 0 {
+		dst = append(strconv.AppendUint(append(dst, '['), uint64(d.hole), 10), " bytes missing]"...)
+	}
+	n := len(d.buf)
+	if limit := s.visible(d, e.cfg.Inline); after(d.next, limit) {
+		n = max(n-int(d.next-limit), 0)
+	}
+	return append(dst, d.buf[:n]...)
 }
 
 // RawDone says that rules looked at n bytes of what Raw returned.
 func (e *Engine) RawDone(f *flow.Flow, dir flow.Direction, n int) {
 	if s := e.Session(f.Stream); s != nil {
-		s.sides[dir].app = false
+		d := &s.sides[dir]
+		if d.unread > 0 {
+			d.unread = 0
+			if !e.cfg.Linger {
+				e.give(d.before)
+				d.before = nil
+			}
+			return
+		}
+		d.app = false
 		e.Advance(s, dir, Raw, n)
 	}
 }

@@ -92,7 +92,7 @@ func (e *Engine) grow(d *side, n int) bool {
 	}
 	if passed := int(from - d.base); passed > 0 && len(d.buf) > 0 {
 		d.buf = d.buf[:copy(d.buf, d.buf[passed:])]
-		d.base = from
+		d.base, d.hole = from, 0
 		if len(d.buf)+n <= cap(d.buf) {
 			return true
 		}

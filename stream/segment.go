@@ -25,6 +25,7 @@ func (e *Engine) Segment(f *flow.Flow, p *decode.Packet, dir flow.Direction) Out
 			dir ^= 1
 		}
 	} else {
+		e.linger(s)
 		e.follow(s, f, p, dir, &o)
 	}
 	if o.Accepted {

@@ -16,6 +16,7 @@ type Config struct {
 	AsyncOneSide    bool                            // show bytes of one-way traffic at once
 	Inline          bool                            // show bytes at once; the first copy of a byte wins
 	Depth           int64                           // bytes a direction that are put in order; 0: 1 MiB; negative: no bound
+	Linger          bool                            // keep what both readers have passed until the next packet, for Shown
 	MemoryBytes     int64                           // of buffers; 0: 256 MiB
 	Policy          func(target decode.Addr) Policy // nil: BSD
 	BadChecksums    bool                            // take packets whose checksum is wrong
@@ -96,6 +97,9 @@ type side struct {
 
 	buf     []byte // bytes in order not passed by both readers; buf[0] has number base
 	base    uint32
+	before  []byte    // what stood before the latest hole, if rules have not looked at it yet or records may show it
+	unread  int       // bytes at the end of before that rules have not looked at
+	hole    uint32    // bytes missing just before base
 	offered uint32    // up to here the parser was shown bytes, taken or not
 	read    [2]uint32 // per reader: sequence number of the next byte to read
 	told    uint32    // size of the gap just before read[App], not yet told
@@ -202,7 +206,8 @@ func (e *Engine) Forget(f *flow.Flow) {
 
 func (e *Engine) drop(s *side) {
 	e.give(s.buf)
-	s.buf = nil
+	e.give(s.before)
+	s.buf, s.before, s.unread = nil, nil, 0
 	for i := range s.later {
 		e.give(s.later[i].data)
 		s.later[i].data = nil

@@ -163,3 +163,46 @@ func TestInOrderSegmentAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations a segment, want 0", n)
 	}
 }
+
+// What stands before a hole is shown to rules before the bytes behind it, and never joined with them.
+func TestRulesSeeBothSidesOfAHole(t *testing.T) {
+	for _, linger := range []bool{false, true} {
+		k := newTalk(t, Config{Linger: linger})
+		packet := func(seq uint32, data string) {
+			p := decode.Packet{Proto: decode.ProtoTCP, HasL4: true, Payload: []byte(data)}
+			p.TCP = decode.TCP{Seq: seq, Ack: 9000, Flags: decode.ACK, Window: 65535, WScale: -1}
+			k.e.Segment(k.f, &p, flow.ToServer)
+		}
+		packet(1000, "VERY")
+		packet(1008, "DATA")
+		k.e.End(k.f)
+		s := k.e.Session(k.f.Stream)
+		var app, raw []string
+		for range 4 {
+			data, gap, _ := k.e.Next(s, flow.ToServer, App)
+			if len(data) > 0 {
+				app = append(app, string(data))
+			}
+			if string(data) == "DATA" && gap != 4 {
+				t.Errorf("linger %v: a hole of %d bytes told, want 4", linger, gap)
+			}
+			k.e.Advance(s, flow.ToServer, App, len(data))
+			_, _, _ = k.e.Next(s, flow.ToServer, App) // the parser asks again and finds the hole
+			data, _, must := k.e.Raw(k.f, flow.ToServer)
+			if len(data) > 0 {
+				raw = append(raw, string(data))
+				if must != (len(raw) == 1) {
+					t.Errorf("linger %v: %q must be looked at: %v", linger, data, must)
+				}
+			}
+			k.e.RawDone(k.f, flow.ToServer, len(data))
+		}
+		if s.Held() || len(raw) != 2 || raw[0] != "VERY" || raw[1] != "DATA" || len(app) != 2 || app[1] != "DATA" {
+			t.Errorf("linger %v: app read %q, rules %q, held %v", linger, app, raw, s.Held())
+		}
+		if got := string(k.e.Shown(nil, k.f, flow.ToServer)); linger && got != "VERY[4 bytes missing]DATA" {
+			t.Errorf("shown %q", got)
+		}
+		k.e.Forget(k.f)
+	}
+}

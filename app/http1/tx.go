@@ -3,6 +3,7 @@ package http1
 import (
 	"bytes"
 	"strconv"
+	"strings"
 
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/jsonline"
@@ -225,6 +226,15 @@ func (t *tx) fieldLine(kw, i int) ([]byte, bool) {
 	f := m.fields[i]
 	out := append([]byte(nil), m.bytes(f.name)...)
 	return append(append(out, ": "...), m.bytes(f.value)...), true
+}
+
+// RequestHeader returns a header of the request, whatever the case of its name; eve asks for what proxies add.
+func (t *tx) RequestHeader(name string) ([]byte, bool) {
+	m := &t.side[contract.ToServer]
+	if m.step < stepHeaders {
+		return nil, false
+	}
+	return m.get(strings.ToLower(name))
 }
 
 // derived builds the buffers made of all headers.
