@@ -7,7 +7,8 @@
 //
 // Three parts: a filter (a bitmap over hashed four-byte grams, one test a position),
 // a verifier (buckets of masked eight-byte compares), and tables for literals under
-// four bytes. Every part may get a faster twin; the hits must stay the same.
+// four bytes. Where the processor allows it and the number of literals makes it pay, a
+// sieve in assembly stands before filter and tables; the hits are the same.
 package literal
 
 import (
@@ -28,6 +29,7 @@ type Pattern struct {
 
 // Matcher finds a fixed set of patterns. Immutable.
 type Matcher struct {
+	sieve   *sieve   // before the filter; nil: none
 	filter  []uint64 // bit per gram hash
 	shift   uint     // hash -> filter bit
 	bucket  uint     // hash -> bucket number
@@ -47,6 +49,7 @@ const nearBytes = 64
 // shorts finds literals of one to three bytes.
 type shorts struct {
 	any      bool
+	sieve    *sieve   // before pairs; nil: none
 	ones     []short  // one-byte literals
 	pairs    []uint64 // bit per two folded bytes that begin a literal of two or three bytes; nil: none
 	rank     []uint16 // how many pairs lie in the words before this one
@@ -112,7 +115,10 @@ var commonGrams = []string{"HTTP", "TTP/", "/1.1", "\r\n\r\n", "HTTP", "HOST", "
 
 // Build makes a matcher. Patterns with equal bytes, case and bounds share an entry only if they share an ID:
 // the caller merges equal literals. Empty patterns are ignored.
-func Build(patterns []Pattern) *Matcher {
+func Build(patterns []Pattern) *Matcher { return build(patterns, sieving) }
+
+// build is Build with or without sieves.
+func build(patterns []Pattern, sieves bool) *Matcher {
 	m := &Matcher{minLen: 1 << 30}
 	long := 0
 	for i := range patterns {
@@ -126,6 +132,9 @@ func Build(patterns []Pattern) *Matcher {
 	bw := min(max(uint(bits.Len(uint(long))), 4), 16)
 	m.bucket = 32 - bw
 	m.filter = make([]uint64, 1<<width/64)
+	if sieves {
+		m.sieve = sieveFor(long, gramBytes)
+	}
 	common := make(map[uint32]bool, len(commonGrams))
 	for _, g := range commonGrams {
 		common[gramAt([]byte(g))] = true
@@ -146,8 +155,8 @@ func Build(patterns []Pattern) *Matcher {
 		m.count++
 	}
 	m.fillBuckets(keyed, 1<<bw)
-	m.near.finish()
-	m.far.finish()
+	m.near.finish(sieves)
+	m.far.finish(sieves)
 	return m
 }
 
@@ -156,7 +165,7 @@ func (m *Matcher) Count() int { return m.count }
 
 // Bytes returns the memory the matcher holds.
 func (m *Matcher) Bytes() int {
-	return len(m.filter)*8 + len(m.starts)*4 + len(m.entries)*48 + len(m.data) + (len(m.near.pairs)+len(m.far.pairs))*10 + (len(m.near.pairList)+len(m.far.pairList))*56
+	return m.sieve.bytes() + m.near.sieve.bytes() + m.far.sieve.bytes() + len(m.filter)*8 + len(m.starts)*4 + len(m.entries)*48 + len(m.data) + (len(m.near.pairs)+len(m.far.pairs))*10 + (len(m.near.pairList)+len(m.far.pairList))*56
 }
 
 type keyedEntry struct {
@@ -204,6 +213,9 @@ func (m *Matcher) makeEntry(p *Pattern, load map[uint32]int, common map[uint32]b
 	}
 	h := g * hashMul
 	m.filter[h>>m.shift>>6] |= 1 << (h >> m.shift & 63)
+	if m.sieve != nil {
+		m.sieve.add(p.Bytes[at : at+gramBytes])
+	}
 	return keyedEntry{e, h}
 }
 
@@ -251,9 +263,17 @@ func (t *shorts) add(s short) {
 }
 
 // finish lays the pairs' lists out in the order of their bits.
-func (t *shorts) finish() {
+func (t *shorts) finish(sieves bool) {
 	if t.pairs == nil {
 		return
+	}
+	if sieves {
+		t.sieve = sieveFor(len(t.pairMap), pairBytes)
+	}
+	for k := range t.pairMap {
+		if t.sieve != nil {
+			t.sieve.add([]byte{byte(k), byte(k >> 8)})
+		}
 	}
 	t.rank = make([]uint16, len(t.pairs))
 	for w, word := range t.pairs {
@@ -296,7 +316,11 @@ func (m *Matcher) Scan(text []byte, h *Hits) {
 	if len(text) < m.minLen {
 		return
 	}
-	if len(m.entries) > 0 && len(text) >= 4 {
+	switch {
+	case len(m.entries) == 0 || len(text) < gramBytes:
+	case m.sieve != nil && len(text) >= sieveLeast:
+		m.sift(text, h)
+	default:
 		m.scanLong(text, h)
 	}
 	if m.near.any {
@@ -307,9 +331,28 @@ func (m *Matcher) Scan(text []byte, h *Hits) {
 	}
 }
 
+// sift is the filter behind a sieve: only what it lets pass is tested.
+func (m *Matcher) sift(text []byte, h *Hits) {
+	var marks [sieveStretch]uint64
+	filter, shift := m.filter, m.shift&31
+	for at, n := 0, len(text)-gramBytes+1; at < n; at += 64 * sieveStretch {
+		positions := min(n-at, 64*sieveStretch)
+		m.sieve.mark(&marks, text[at:], positions)
+		for w := range (positions + 63) / 64 {
+			for word := marks[w]; word != 0; word &= word - 1 {
+				i := at + w*64 + bits.TrailingZeros64(word)
+				g := gramAt(text[i:]) * hashMul
+				if filter[g>>shift>>6]>>(g>>shift&63)&1 != 0 {
+					m.verify(text, i, g, h)
+				}
+			}
+		}
+	}
+}
+
 // scanLong is the filter: one load, one multiply, one bit test a position.
 func (m *Matcher) scanLong(text []byte, h *Hits) {
-	filter, shift := m.filter, m.shift
+	filter, shift := m.filter, m.shift&31 // a bound the compiler sees
 	n := len(text) - 3
 	i := 0
 	for ; i+5 <= n; i += 5 { // five windows of four bytes lie in eight
@@ -413,12 +456,31 @@ func (t *shorts) scan(text []byte, n int, h *Hits) {
 	if t.pairs == nil {
 		return
 	}
-	for i := 0; i < n && i+1 < len(text); i++ {
-		k := pairKey(text[i], text[i+1])
-		if word := t.pairs[k>>6]; word>>(k&63)&1 != 0 {
-			at := int(t.rank[k>>6]) + bits.OnesCount64(word&(1<<(k&63)-1))
-			h.short(t.pairList[at], text, i)
+	n = min(n, len(text)-pairBytes+1)
+	if t.sieve == nil || len(text) < sieveLeast {
+		for i := range n {
+			t.try(text, i, h)
 		}
+		return
+	}
+	var marks [sieveStretch]uint64
+	for at := 0; at < n; at += 64 * sieveStretch {
+		positions := min(n-at, 64*sieveStretch)
+		t.sieve.mark(&marks, text[at:], positions)
+		for w := range (positions + 63) / 64 {
+			for word := marks[w]; word != 0; word &= word - 1 {
+				t.try(text, at+w*64+bits.TrailingZeros64(word), h)
+			}
+		}
+	}
+}
+
+// try compares the literals that begin with the two bytes at a position.
+func (t *shorts) try(text []byte, at int, h *Hits) {
+	k := pairKey(text[at], text[at+1])
+	if word := t.pairs[k>>6]; word>>(k&63)&1 != 0 {
+		i := int(t.rank[k>>6]) + bits.OnesCount64(word&(1<<(k&63)-1))
+		h.short(t.pairList[i], text, at)
 	}
 }
 

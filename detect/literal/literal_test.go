@@ -3,6 +3,7 @@ package literal
 import (
 	"math/rand"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -35,6 +36,15 @@ func naive(patterns []Pattern, text []byte) []uint32 {
 	return slices.Compact(out)
 }
 
+// forms are the ways to build a matcher; all must find the same.
+var forms = []struct {
+	name  string
+	build func([]Pattern) *Matcher
+}{
+	{"plain", func(p []Pattern) *Matcher { return build(p, false) }},
+	{"sieve", func(p []Pattern) *Matcher { return build(p, sieving) }},
+}
+
 func scan(m *Matcher, text []byte, h *Hits) []uint32 {
 	m.Scan(text, h)
 	out := slices.Clone(h.IDs)
@@ -59,9 +69,17 @@ func TestSeeds(t *testing.T) {
 		{"too deep", "xabcdabcd", []Pattern{{Bytes: []byte("abcd"), Depth: 4, ID: 3}, {Bytes: []byte("abcd"), Depth: 5, ID: 6}}, []uint32{6}},
 		{"empty text", "", []Pattern{{Bytes: []byte("a"), ID: 3}}, nil},
 	} {
-		var h Hits
-		if got := scan(Build(c.patterns), []byte(c.text), &h); !slices.Equal(got, c.want) {
-			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		for _, pad := range []string{"", strings.Repeat("\x01", 70)} { // short texts are not sieved
+			text := []byte(c.text + pad)
+			if got := naive(c.patterns, text); !slices.Equal(got, c.want) {
+				t.Errorf("%s: naive: got %v, want %v", c.name, got, c.want)
+			}
+			for _, f := range forms {
+				var h Hits
+				if got := scan(f.build(c.patterns), text, &h); !slices.Equal(got, c.want) {
+					t.Errorf("%s: %s: got %v, want %v", c.name, f.name, got, c.want)
+				}
+			}
 		}
 	}
 }
@@ -86,11 +104,14 @@ func TestTwin(t *testing.T) {
 				patterns[i].Depth = uint32(r.Intn(60))
 			}
 		}
-		m := Build(patterns)
+		matchers := []*Matcher{forms[0].build(patterns), forms[1].build(patterns)}
 		for n := 0; n < 131; n += 1 + r.Intn(9) {
 			text := random(n)
-			if got, want := scan(m, text, &h), naive(patterns, text); !slices.Equal(got, want) {
-				t.Fatalf("text %q: got %v, want %v", text, got, want)
+			want := naive(patterns, text)
+			for i, m := range matchers {
+				if got := scan(m, text, &h); !slices.Equal(got, want) {
+					t.Fatalf("%s: text %q: got %v, want %v", forms[i].name, text, got, want)
+				}
 			}
 		}
 	}
@@ -98,14 +119,18 @@ func TestTwin(t *testing.T) {
 
 func FuzzScan(f *testing.F) {
 	f.Add([]byte("abcd"), []byte("BC"), []byte("xxabcdxx"), true)
+	f.Add([]byte("/etc/passwd"), []byte("."), []byte("GET /a/../../ETC/passwd HTTP/1.1\r\nHost: a.example\r\nAccept: text/html, */*; q=0.5\r\n\r\n"), true)
 	f.Fuzz(func(t *testing.T, a, b, text []byte, fold bool) {
 		if len(a) > 1000 || len(b) > 1000 {
 			return
 		}
 		p := []Pattern{{Bytes: a, NoCase: fold, ID: 1}, {Bytes: b, ID: 2}}
-		var h Hits
-		if got, want := scan(Build(p), text, &h), naive(p, text); !slices.Equal(got, want) {
-			t.Fatalf("got %v, want %v", got, want)
+		want := naive(p, text)
+		for _, form := range forms {
+			var h Hits
+			if got := scan(form.build(p), text, &h); !slices.Equal(got, want) {
+				t.Fatalf("%s: got %v, want %v", form.name, got, want)
+			}
 		}
 	})
 }
@@ -120,28 +145,47 @@ func TestNoAllocation(t *testing.T) {
 	}
 }
 
-func BenchmarkScan(b *testing.B) {
-	r := rand.New(rand.NewSource(5))
-	for _, n := range []int{100, 1000, 5000} {
-		var ps []Pattern
-		for i := 0; i < n; i++ {
-			p := make([]byte, 6+r.Intn(20))
-			for j := range p {
-				p[j] = "etaoinshrdlu/.=-_0123456789"[r.Intn(27)]
-			}
-			ps = append(ps, Pattern{Bytes: p, NoCase: true, ID: uint32(i)})
+// TestHitsHash holds every build to the same hits: a hash over all pairs of text and pattern found in it, whatever the
+// matcher's form. The figure is the naive search's.
+func TestHitsHash(t *testing.T) {
+	const want = 0xa20a1b87f8994728
+	r := rand.New(rand.NewSource(2026))
+	const letters = "etaoinshrdluETAOIN/.=-_ \r\n:0123\x00\xff"
+	random := func(n int) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = letters[r.Intn(1+r.Intn(len(letters)))]
 		}
-		m := Build(ps)
-		text := make([]byte, 1400)
-		for j := range text {
-			text[j] = "etaoinshrdlu/.=- \r\n0123456789"[r.Intn(29)]
+		return b
+	}
+	var patterns []Pattern
+	for i := range 600 {
+		p := Pattern{Bytes: random(1 + r.Intn(6)), NoCase: i%3 == 0, ID: uint32(i)}
+		if i%5 == 0 {
+			p.Offset, p.Depth = uint32(r.Intn(40)), uint32(r.Intn(200))
 		}
-		var h Hits
-		b.Run("literals="+string(rune('0'+n/1000))+"k", func(b *testing.B) {
-			b.SetBytes(1400)
-			for i := 0; i < b.N; i++ {
-				m.Scan(text, &h)
+		patterns = append(patterns, p)
+	}
+	hashes := make([]uint64, 1+len(forms))
+	for i := range hashes {
+		hashes[i] = 14695981039346656037 // FNV-1a
+	}
+	matchers := []*Matcher{forms[0].build(patterns), forms[1].build(patterns)}
+	var hits Hits
+	for n := range 131 {
+		for range 2 {
+			text := random(n * 3 / 2)
+			found := [][]uint32{naive(patterns, text), scan(matchers[0], text, &hits), scan(matchers[1], text, &hits)}
+			for i, ids := range found {
+				for _, id := range append(ids, 1<<20) {
+					hashes[i] = (hashes[i] ^ uint64(id)) * 1099511628211
+				}
 			}
-		})
+		}
+	}
+	for i, h := range hashes {
+		if h != want {
+			t.Errorf("form %d: hash over all hits is %#x, want %#x", i, h, uint64(want))
+		}
 	}
 }
