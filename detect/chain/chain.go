@@ -196,7 +196,7 @@ func (s *step) find(t []byte, atEnd bool) int {
 	if !s.nocase {
 		return bytes.Index(t, s.lit)
 	}
-	return indexFold(t, s.lit)
+	return indexFold(t, s.lit, s.rare)
 }
 
 func (s *step) equal(t []byte) bool {
@@ -204,35 +204,6 @@ func (s *step) equal(t []byte) bool {
 		return bytes.Equal(t, s.lit)
 	}
 	return equalFold(t, s.lit)
-}
-
-// equalFold compares with lit, which is in upper case and as long.
-func equalFold(t, lit []byte) bool {
-	for i, c := range lit {
-		if upper(t[i]) != c {
-			return false
-		}
-	}
-	return true
-}
-
-// indexFold finds lit, which is in upper case, whatever the text's case.
-func indexFold(t, lit []byte) int {
-	if len(lit) == 0 {
-		return 0
-	}
-	c := lit[0]
-	low := c
-	if c >= 'A' && c <= 'Z' {
-		low = c + 32
-	}
-	last := len(t) - len(lit)
-	for i := 0; i <= last; i++ {
-		if (t[i] == c || t[i] == low) && equalFold(t[i:i+len(lit)], lit) {
-			return i
-		}
-	}
-	return -1
 }
 
 func (e *Eval) pcre(s *step, rest []step, pos int) bool {

@@ -40,6 +40,7 @@ type step struct {
 	offset, depth     bound
 	distance, within  bound
 	lit               []byte // upper case if nocase
+	rare              int    // place in lit of the byte to look for first; valid if nocase
 	source            *rule.Content
 	re                *regex.Regex
 	captures          []rule.Capture
@@ -179,6 +180,7 @@ func contentStep(t *rule.Content) step {
 		for i, c := range s.lit {
 			s.lit[i] = upper(c)
 		}
+		s.rare = rarest(s.lit)
 	}
 	return s
 }
