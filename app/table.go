@@ -10,6 +10,7 @@ package app
 import (
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/app/dcerpc"
+	"github.com/dejpha/dejpha/app/dhcp"
 	"github.com/dejpha/dejpha/app/dns"
 	"github.com/dejpha/dejpha/app/ftp"
 	"github.com/dejpha/dejpha/app/http1"
@@ -36,6 +37,7 @@ func Protocols() []contract.Protocol {
 		ftp.Protocol(),
 		ftp.DataProtocol(),
 		dns.Protocol(),
+		dhcp.Protocol(),
 	}, login.Protocols()...)
 }
 

@@ -38,7 +38,7 @@ const (
 	LDAPRequest                     // Code operation, Name base or DN, Text filter and attributes as text, up to 512 bytes; Size result count for a reply (Dir to client)
 	MailSent                        // Name from, Text to, Code recipients
 	SSHVersion                      // Name software, Dir
-	DHCPOffer                       // Name server id, Text router/dns offered, Code message type
+	DHCPOffer                       // a reply: Name server id, Text routers|resolvers offered; a request: Name hardware address, Text relay; Code message type, Size transaction id
 	SNMPReply                       // Size
 	NTPMonlist                      // Size
 	ProtocolError                   // Code event index, Name event
