@@ -64,7 +64,7 @@ func TestCorpusFacts(t *testing.T) {
 		{"95ab0b9dd41e.pcap", []string{call(svcctl, 14)}},
 		{"b300b2c01789.pcap", []string{call(svcctl, 24)}},
 		{"fed11e7636fc.pcap", []string{call(svcctl, 24), call(svcctl, 31)}},
-		{"f30458cef193.pcapng", []string{fmt.Sprintf("%d//6", contract.KerberosError), fmt.Sprintf("%d/backdoor/10", contract.KerberosRequest)}},
+		{"f30458cef193.pcapng", []string{fmt.Sprintf("%d/admin/6", contract.KerberosError), fmt.Sprintf("%d/backdoor/10", contract.KerberosRequest)}},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			facts := map[string]bool{}

@@ -31,8 +31,9 @@ type parser struct {
 	free    []*tx
 	nextID  uint64
 	lost    [2]bool
-	last    uint8 // type of the last request
-	preauth bool  // and whether it was proven
+	last    uint8  // type of the last request
+	preauth bool   // and whether it was proven
+	client  string // who the last AS request was for
 }
 
 func newParser(limits contract.Limits) contract.Parser {
@@ -125,6 +126,10 @@ func (p *parser) message(dir contract.Direction, b []byte) {
 	case asReq, tgsReq:
 		t.request(seq)
 		p.last, p.preauth = kind, t.preauth
+		p.client = ""
+		if kind == asReq {
+			p.client = joined(t.cname)
+		}
 		t.tell(dir, t.preauth)
 	case asRep, tgsRep:
 		t.answer(seq)
@@ -136,7 +141,11 @@ func (p *parser) message(dir contract.Direction, b []byte) {
 	case krbError:
 		t.failure(seq)
 		t.failed, p.last = p.last, 0
-		t.Facts = append(t.Facts, contract.Fact{Kind: contract.KerberosError, Dir: dir, Code: uint32(t.code), Name: joined(t.cname), Text: joined(t.sname)})
+		f := contract.Fact{Kind: contract.KerberosError, Dir: dir, Code: uint32(t.code), Name: joined(t.cname), Text: joined(t.sname)}
+		if f.Name == "" && t.failed == asReq {
+			f.Name = p.client // most centres do not repeat the name they refuse
+		}
+		t.Facts = append(t.Facts, f)
 	}
 }
 
