@@ -12,6 +12,7 @@ const (
 	recordHandshake = 22
 	recordData      = 23
 	recordHeartbeat = 24
+	paddingMin      = 16 // of a heartbeat, RFC 6520 section 4
 )
 
 // Handshake message types.
@@ -297,6 +298,8 @@ func (p *parser) beat(dir contract.Direction, s *side, b []byte) {
 		if claimed+3 > len(b) {
 			t.AddEvent(evHeartbeatOverflow)
 			t.Facts = append(t.Facts, contract.Fact{Kind: contract.Heartbleed, Dir: dir, Size: uint32(claimed)})
+		} else if claimed+3+paddingMin > len(b) {
+			t.AddEvent(evHeartbeatInvalid) // whoever echoes it adds bytes of its own memory
 		}
 		return
 	}

@@ -59,6 +59,16 @@ func conversations(t testing.TB) [][]apptest.Segment {
 	}
 }
 
+// RFC 6520 section 4 asks for 16 bytes of padding; a request with less is answered by nobody but who is weak.
+func TestHeartbeatNeedsItsPadding(t *testing.T) {
+	for padding, want := range map[int]bool{0: true, 15: true, 16: false, 40: false} {
+		said := strings.Join(apptest.Play(t, Protocol(), []apptest.Segment{apptest.C(rec(22, clientHelloMessage())), apptest.C(rec(24, "\x01\x00\x04abcd"+strings.Repeat("p", padding)))}), "")
+		if got := strings.Contains(said, "event invalid_heartbeat_message"); got != want || strings.Contains(said, "event overflow") {
+			t.Errorf("%d bytes of padding: invalid %v, want %v in\n%s", padding, got, want, said)
+		}
+	}
+}
+
 func TestContract(t *testing.T) { apptest.Run(t, Protocol(), conversations(t)) }
 
 func TestWhatIsSaid(t *testing.T) {
