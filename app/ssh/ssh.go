@@ -91,15 +91,18 @@ type tx struct {
 
 type side struct {
 	banner, lost, keys bool
+	ended              bool
 	skip               int
 	sealed             int // encrypted bytes seen
 }
 
 type parser struct {
 	pool.List[tx, *tx]
-	sides [2]side
-	done  bool
-	told  bool
+	sides   [2]side
+	done    bool
+	told    bool // the outcome, once
+	guess   guesses
+	refused int
 }
 
 // Feed reads banner and plain packets, then counts.
@@ -108,6 +111,9 @@ func (p *parser) Feed(in contract.Input) contract.Result {
 	t := p.Last()
 	if t == nil && !p.done {
 		t = p.Open()
+	}
+	if in.Gap > 0 {
+		p.guess.over = true
 	}
 	if in.Gap > 0 && !s.keys {
 		s.lost = true
@@ -126,9 +132,12 @@ func (p *parser) Feed(in contract.Input) contract.Result {
 		}
 		b, used = b[n:], used+n
 	}
-	if in.End && p.sides[0].keys && !p.told {
+	s.ended = s.ended || in.End
+	if p.sides[0].ended && p.sides[1].ended && p.sides[0].keys && !p.told { // what answers the last request may come behind its end
+		if p.judge(contract.ToServer, 0); !p.told && p.refused == 0 {
+			p.say(contract.Fact{Kind: contract.LoginAttempt})
+		}
 		p.told = true
-		p.say(contract.Fact{Kind: contract.LoginAttempt})
 	}
 	return contract.Result{Consumed: used}
 }
@@ -193,6 +202,9 @@ func (p *parser) finish(t *tx, dir contract.Direction) {
 // sealed counts encrypted bytes: guesses and refusals are small, a session's traffic is not.
 func (p *parser) sealed(dir contract.Direction, s *side, n int) contract.Stop {
 	s.sealed += n
+	if !p.told && p.sides[0].keys && !s.lost {
+		p.judge(dir, n)
+	}
 	if dir == contract.ToClient && s.sealed > sessionAt && !p.told && s.keys {
 		p.told = true
 		p.say(contract.Fact{Kind: contract.LoginSucceeded, Dir: dir})
@@ -201,6 +213,20 @@ func (p *parser) sealed(dir contract.Direction, s *side, n int) contract.Stop {
 		return contract.StopDone
 	}
 	return contract.StopNone
+}
+
+// judge tells of the answers that n more encrypted bytes show.
+func (p *parser) judge(dir contract.Direction, n int) {
+	switch p.guess.said(dir, n) {
+	case refused:
+		p.refused++
+		p.say(contract.Fact{Kind: contract.LoginFailed, Dir: contract.ToClient})
+	case succeeded:
+		p.told = true
+		p.say(contract.Fact{Kind: contract.LoginSucceeded, Dir: contract.ToClient})
+	case inSession:
+		p.told = true
+	}
 }
 
 func (p *parser) readBanner(t *tx, dir contract.Direction, s *side, b []byte) (n, need int, stop contract.Stop) {
@@ -272,7 +298,7 @@ func (t *tx) readKex(dir contract.Direction, b []byte) {
 // Reset makes the parser as new.
 func (p *parser) Reset() {
 	p.List.Reset()
-	p.sides, p.done, p.told = [2]side{}, false, false
+	p.sides, p.done, p.told, p.guess, p.refused = [2]side{}, false, false, guesses{}, 0
 }
 
 // Reuse empties the transaction.

@@ -46,6 +46,47 @@ func TestWhatIsSaid(t *testing.T) {
 	}
 }
 
+// guessed is a conversation whose server answers in encrypted turns of these sizes; the client's have its own.
+func guessed(client int, server ...int) []apptest.Segment {
+	c := conversations()[0][:3]
+	c = append(c[:3:3], apptest.C(packet(30, "k")+packet(msgNewKey, "")+strings.Repeat("c", 64)))
+	for i, n := range server {
+		if i > 0 {
+			c = append(c, apptest.C(strings.Repeat("c", client)))
+		}
+		c = append(c, apptest.S(strings.Repeat("s", n)))
+	}
+	return c
+}
+
+func TestLoginsByTheSizesOfAnswers(t *testing.T) {
+	const failed, worked, attempt = "Kind:1 ", "Kind:2 ", "Kind:3 "
+	for _, tt := range []struct {
+		name                    string
+		client                  int
+		server                  []int
+		failed, worked, attempt int
+	}{
+		{"three passwords refused", 96, []int{64, 80, 80, 80, 80}, 3, 0, 0},
+		{"refused, then let in", 96, []int{64, 80, 80, 48, 64}, 1, 1, 0},
+		{"a banner before the first refusal", 96, []int{64, 480, 80, 80, 80}, 2, 0, 0},
+		{"questions between the refusals", 96, []int{64, 80, 112, 80, 112, 80, 112, 48}, 2, 1, 0},
+		{"a key offered and taken", 200, []int{64, 80, 400, 48, 64}, 0, 1, 0},
+		{"large keys refused are no passwords", 400, []int{64, 80, 80, 80}, 0, 0, 1},
+		{"let in at once; echoes of keys are all alike", 40, []int{64, 80, 48, 64, 40, 40, 40, 40, 40, 40, 40}, 0, 1, 0},
+		{"let in without asking; a session of many sizes", 96, []int{64, 48, 64, 300, 40, 40, 40, 40}, 0, 0, 0},
+		{"gone after the first question", 96, []int{64, 80}, 0, 0, 1},
+	} {
+		said := strings.Join(apptest.Play(t, Protocol(), guessed(tt.client, tt.server...)), "")
+		for what, want := range map[string]int{failed: tt.failed, worked: tt.worked, attempt: tt.attempt} {
+			if n := strings.Count(said, "{"+what); n != want {
+				t.Errorf("%s: %q told %d times, want %d in\n%s", tt.name, what, n, want, said)
+			}
+		}
+		apptest.Run(t, Protocol(), [][]apptest.Segment{guessed(tt.client, tt.server...)})
+	}
+}
+
 func FuzzSSH(f *testing.F) {
 	for _, s := range conversations()[0] {
 		f.Add(s.Data, uint8(s.Dir))
