@@ -112,7 +112,11 @@ func playFile(e *engine, name string, o ReplayOptions, sum *Summary) error {
 	}
 	defer r.Close()
 	sum.Captures++
-	err = e.play(r, o.Stop, func(packets uint64) {
+	var src capture.Source = r
+	if sumsSayNothing(name, e.set) {
+		src = unsummed{r}
+	}
+	err = e.play(src, o.Stop, func(packets uint64) {
 		if o.Progress != nil {
 			done, all := r.Position()
 			o.Progress(packets, done, all)
