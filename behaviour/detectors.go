@@ -12,6 +12,7 @@ func New(c Config) []Detector {
 		newNetlogon(c),
 		newFlood(c),
 		newSpoof(c),
+		newResolve(c),
 		newTunnel(c),
 		newDGA(c),
 		newBeacon(c),

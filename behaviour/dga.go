@@ -51,7 +51,7 @@ func (d *dga) Observe(s *Signal, report func(Finding)) {
 		return
 	}
 	st, _ := d.clients.get(s.Client)
-	st.names.limit = dgaRemembered
+	st.names.limit, st.names.life = dgaRemembered, dgaWindow
 	if !st.names.add(domain, s.Time) || st.names.len() < dgaNamesMin {
 		return
 	}

@@ -15,10 +15,14 @@ const (
 	floodSYNACKMin    = 100
 	floodAnswerMin    = 60 // unasked answers of an amplifying service
 	floodEchoMin      = 800
-	floodDHCPMin      = 100
+	floodDHCPMin      = 50  // messages of one client: a healthy one waits seconds between two, RFC 2131 section 4.1
+	floodDHCPNames    = 250 // clients of one network that ask within the window
 	floodDHCPWindow   = 5 * second
-	floodSourcesMin   = 30 // services that ask and answer on one port: so many answerers at once were asked by somebody else
-	floodPortsMax     = 8  // more distinct ports than this and it is a scan
+	floodReflectedMin = 100 // answers from one port of many hosts to many ports of one
+	floodReflectors   = 50
+	floodEphemeral    = 32768 // ports below are those of services
+	floodSourcesMin   = 30    // services that ask and answer on one port: so many answerers at once were asked by somebody else
+	floodPortsMax     = 8     // more distinct ports than this and it is a scan
 	floodStallMin     = 60
 	floodStallWindow  = 2 * minute
 	floodMilestoneMin = 256
@@ -27,26 +31,30 @@ const (
 // amplifiers are services whose answers are larger than the questions, by port (CISA TA14-017A).
 var amplifiers = map[uint16]string{
 	17: "QOTD", 19: "chargen", 53: "DNS", 69: "TFTP", 111: "portmapper", 123: "NTP", 137: "NetBIOS", 161: "SNMP", 389: "CLDAP",
-	427: "SLP", 500: "ISAKMP", 520: "RIP", 1900: "SSDP", 3283: "ARD", 3702: "WS-Discovery", 5353: "mDNS", 5683: "CoAP", 10001: "Ubiquiti",
-	11211: "memcached", 27960: "Quake 3", 37810: "DVR",
+	427: "SLP", 500: "ISAKMP", 623: "IPMI", 1194: "OpenVPN", 1434: "SQL Server resolution", 1701: "L2TP", 3478: "STUN", 4500: "IPsec NAT traversal", 520: "RIP", 1900: "SSDP", 3283: "ARD", 3702: "WS-Discovery", 5353: "mDNS", 5683: "CoAP", 10001: "Ubiquiti",
+	10074: "Mitel", 11211: "memcached", 27015: "Steam", 30718: "Lantronix", 32414: "Plex", 27960: "Quake 3", 37810: "DVR",
 }
 
 // flood finds floods: SYN, SYN-ACK reflection, amplification, echo, DHCP, and connections held open with nothing to say.
 type flood struct {
-	targets *table[floodKey, floodState]
-	stalls  *table[guessKey, stallState]
+	targets  *table[floodKey, floodState]
+	stalls   *table[guessKey, stallState]
+	clients  *table[leaseKey, floodState]
+	networks *table[uint16, sweepState[string]]
 }
 
 type floodKey struct {
 	target decode.Addr
 	kind   string
+	port   uint16
 }
 
 type floodState struct {
-	n     window
-	told  uint32
-	ports seen[uint16]
-	from  seen[decode.Addr]
+	n        window
+	answered window // by the target: it is in conversation, nobody forged its name
+	told     uint32
+	ports    seen[uint16]
+	from     seen[decode.Addr]
 }
 
 type stallState struct {
@@ -55,7 +63,8 @@ type stallState struct {
 }
 
 func newFlood(c Config) Detector {
-	return &flood{newTable[floodKey, floodState](c.HostsMax), newTable[guessKey, stallState](c.HostsMax)}
+	return &flood{newTable[floodKey, floodState](c.HostsMax), newTable[guessKey, stallState](c.HostsMax),
+		newTable[leaseKey, floodState](c.HostsMax), newTable[uint16, sweepState[string]](4096)}
 }
 
 // Name implements Detector.
@@ -65,7 +74,9 @@ func (*flood) Name() string { return "flood" }
 func (*flood) Wants() Kind { return FlowStart | Established | Milestone | Echo | Said }
 
 // Dropped implements Detector.
-func (d *flood) Dropped() uint64 { return d.targets.Dropped + d.stalls.Dropped }
+func (d *flood) Dropped() uint64 {
+	return d.targets.Dropped + d.stalls.Dropped + d.clients.Dropped + d.networks.Dropped
+}
 
 // Observe implements Detector.
 func (d *flood) Observe(s *Signal, report func(Finding)) {
@@ -82,6 +93,7 @@ func (d *flood) Observe(s *Signal, report func(Finding)) {
 			d.count(s, "echo", floodEchoMin, 1, floodWindow, "T1498.001", "%d echo requests within two seconds", report)
 		}
 	case Established:
+		d.answered(s)
 		if s.Proto == decode.ProtoTCP {
 			d.stalled(s, report)
 		}
@@ -98,21 +110,50 @@ func (d *flood) flowStart(s *Signal, report func(Finding)) {
 		d.count(s, "syn", floodSYNMin, 1, floodWindow, "T1498.001", "%d SYN within two seconds", report)
 	case s.Proto == decode.ProtoUDP:
 		name, known := amplifiers[s.ClientPort]
-		if known && s.ServerPort != 53 && !group(s.Server, s.IPVersion) {
+		switch {
+		case s.ServerPort == 53 || group(s.Server, s.IPVersion):
+		case known:
 			d.count(s, name, floodAnswerMin, 1, floodWindow, "T1498.002", "%d unasked "+name+" answers within two seconds", report)
+		case s.ClientPort < floodEphemeral:
+			d.count(s, reflected, floodReflectedMin, 1, floodWindow, "T1498.002", "%d unasked answers within two seconds, from one port of many hosts", report)
 		}
 	}
 }
 
+// reflected is the kind of answers whose service has no name here.
+const reflected = "reflected"
+
+// answered notes that a target took up a conversation: what it answers was meant for it.
+func (d *flood) answered(s *Signal) {
+	kind := "syn"
+	if s.Proto == decode.ProtoUDP {
+		kind = reflected
+		if name, known := amplifiers[s.ClientPort]; known {
+			kind = name
+		}
+	}
+	if st := d.targets.find(floodKey{s.Server, kind, portOf(s, kind)}); st != nil {
+		st.answered.add(s.Time, floodWindow, 1)
+	}
+}
+
+// portOf is the source port for a kind that is told by it.
+func portOf(s *Signal, kind string) uint16 {
+	if kind == reflected {
+		return s.ClientPort
+	}
+	return 0
+}
+
 // count adds to a target's counter and reports at the bound and each fourfold of it.
 func (d *flood) count(s *Signal, kind string, least, n uint32, span int64, technique, text string, report func(Finding)) {
-	st, _ := d.targets.get(floodKey{s.Server, kind})
-	if kind == "syn" {
-		st.ports.limit = 4 * floodPortsMax
+	st, _ := d.targets.get(floodKey{s.Server, kind, portOf(s, kind)})
+	if kind == "syn" || kind == reflected {
+		st.ports.limit, st.ports.life = 4*floodPortsMax, span
 		st.ports.add(s.ServerPort, s.Time)
 	}
-	if s.Proto == decode.ProtoUDP && s.ClientPort == s.ServerPort {
-		st.from.limit = 4 * floodSourcesMin
+	if s.Proto == decode.ProtoUDP && (s.ClientPort == s.ServerPort || kind == reflected) {
+		st.from.limit, st.from.life = 4*floodSourcesMin, span
 		st.from.add(s.Client, s.Time)
 	}
 	sum := st.n.add(s.Time, span, n)
@@ -123,13 +164,32 @@ func (d *flood) count(s *Signal, kind string, least, n uint32, span int64, techn
 		}
 		return
 	}
-	if st.told != 0 && sum < 4*st.told || kind == "syn" && st.ports.len() > floodPortsMax || s.Proto == decode.ProtoUDP && s.ClientPort == s.ServerPort && st.from.len() < floodSourcesMin {
+	if st.told != 0 && sum < 4*st.told || !st.isFlood(s, kind, sum) {
 		return
 	}
 	st.told = sum
 	f := d.finding(s, technique, fmt.Sprintf(text, sum))
 	f.Packets = uint64(sum)
 	report(f)
+}
+
+// isFlood leaves out what only looks like a flood: a scan of many ports, a busy service that finishes its handshakes,
+// peers that ask and answer on one port, a host that answers what it gets.
+func (st *floodState) isFlood(s *Signal, kind string, sum uint32) bool {
+	answered := st.answered.add(s.Time, floodWindow, 0)
+	switch {
+	case kind == "syn":
+		return st.ports.len() <= floodPortsMax && 2*answered < sum
+	case s.Proto != decode.ProtoUDP || kind == "dhcp":
+		return true
+	case answered*10 > sum:
+		return false
+	case kind == reflected:
+		return st.from.len() >= floodReflectors && st.ports.len() >= floodPortsMax
+	case s.ClientPort == s.ServerPort:
+		return st.from.len() >= floodSourcesMin
+	}
+	return true
 }
 
 func (d *flood) finding(s *Signal, technique, text string) Finding {
@@ -161,8 +221,41 @@ func (d *flood) said(s *Signal, report func(Finding)) {
 			st.spoke.add(s.Time, floodStallWindow, 1)
 		}
 	case contract.DHCPOffer:
-		if s.Fact.Dir == contract.ToServer {
-			d.count(s, "dhcp", floodDHCPMin, 1, floodDHCPWindow, "T1499", "%d DHCP requests within five seconds", report)
+		if s.Fact.Dir == contract.ToServer && s.Fact.Text == "" {
+			d.leases(s, report)
 		}
 	}
+}
+
+// leases counts the messages of one DHCP client, and the clients of one network: both empty a server's addresses.
+// What a relay sends stands for a network elsewhere and is left to the sensor there.
+func (d *flood) leases(s *Signal, report func(Finding)) {
+	st, _ := d.clients.get(leaseKey{s.VLAN, s.Fact.Name})
+	if n := st.n.add(s.Time, floodDHCPWindow, 1); n >= floodDHCPMin && (st.told == 0 || n >= 4*st.told) {
+		st.told = n
+		f := d.finding(s, "T1499", fmt.Sprintf("%d DHCP messages of one client within five seconds", n))
+		f.Packets = uint64(n)
+		report(f)
+	} else if n < floodDHCPMin/2 {
+		st.told = 0
+	}
+	net, _ := d.networks.get(s.VLAN)
+	net.met.limit, net.met.life = 4*floodDHCPNames, floodDHCPWindow
+	if !net.met.add(s.Fact.Name, s.Time) || net.met.len() < floodDHCPNames {
+		return
+	}
+	n := net.met.since(s.Time - floodDHCPWindow)
+	if n < floodDHCPNames {
+		net.reported = 0
+	} else if net.reported == 0 {
+		net.reported = n
+		f := d.finding(s, "T1499", fmt.Sprintf("%d hardware addresses ask for leases within five seconds", n))
+		f.Packets = uint64(n)
+		report(f)
+	}
+}
+
+type leaseKey struct {
+	vlan   uint16
+	client string
 }

@@ -16,6 +16,10 @@ const (
 	guessWindow     = 10 * minute
 	guessUserWindow = minute
 	guessUsersMax   = 256
+	guessFastMin    = 5 // refusals by a service that people type at, in several connections at once
+	guessFastFlows  = 4
+	guessFastWindow = 10 * second
+	guessProbedMin  = 12 // names for which a ticket is asked and the proof is never given
 )
 
 // guess finds password guessing and spraying, on every protocol whose parser reports log-ins.
@@ -30,7 +34,9 @@ type guessKey struct {
 
 type guessState struct {
 	failed, blind window
-	users         sweepState[string]
+	users, probed sweepState[string]
+	quick         window
+	flows         seen[uint64]
 	told          uint32
 	succeeded     bool
 }
@@ -49,8 +55,10 @@ func (d *guess) Dropped() uint64 { return d.pairs.Dropped }
 // Kerberos error codes (RFC 4120 section 7.5.9) that answer a guess.
 const (
 	kdcUnknownPrincipal = 6
+	kdcRevoked          = 18
 	kdcPreauthFailed    = 24
 	kdcPreauthRequired  = 25
+	kerberosAS          = 10 // message type
 )
 
 // Observe implements Detector.
@@ -69,6 +77,10 @@ func (d *guess) Observe(s *Signal, report func(Finding)) {
 		}
 	case contract.KerberosError:
 		d.kerberos(s, report)
+	case contract.KerberosRequest:
+		if st := d.pairs.find(guessKey{s.Client, s.Server, "krb5"}); st != nil && f.Code == kerberosAS && f.Size == 1 {
+			delete(st.probed.met.times, f.Name)
+		}
 	}
 }
 
@@ -80,17 +92,37 @@ func (d *guess) refused(s *Signal, report func(Finding)) {
 			report(d.finding(st, fmt.Sprintf("%d names refused by %s within a minute", users, s.App), "T1110.003", s))
 		}
 	}
+	if s.App == "ssh" {
+		st.flows.limit, st.flows.life = 4*guessFastFlows, guessFastWindow
+		st.flows.add(s.FlowID, s.Time)
+		quick := st.quick.add(s.Time, guessFastWindow, 1)
+		if st.told == 0 && n < guessFailedMin && quick >= guessFastMin && st.flows.since(s.Time-guessFastWindow) >= guessFastFlows {
+			st.told = n
+			report(d.finding(st, fmt.Sprintf("%d log-ins in %d connections refused by %s within ten seconds", quick, st.flows.len(), s.App), "T1110.001", s))
+			return
+		}
+		if st.told != 0 && n < guessFailedMin {
+			return
+		}
+	}
 	d.tell(st, n, guessFailedMin, fmt.Sprintf("%d log-ins refused by %s within ten minutes", n, s.App), s, report)
 }
 
-// kerberos counts the names that a host asks tickets for and is refused, or only probes.
+// kerberos counts the names that a host asks tickets for and is refused, or only probes: a name whose proof follows
+// was no probe, and a host of many users gives many proofs.
 func (d *guess) kerberos(s *Signal, report func(Finding)) {
-	if c := s.Fact.Code; c != kdcUnknownPrincipal && c != kdcPreauthFailed && c != kdcPreauthRequired || s.Fact.Name == "" {
+	if c := s.Fact.Code; c != kdcUnknownPrincipal && c != kdcPreauthFailed && c != kdcPreauthRequired && c != kdcRevoked || s.Fact.Name == "" {
 		return
 	}
 	st, _ := d.pairs.get(guessKey{s.Client, s.Server, "krb5"})
+	if s.Fact.Code == kdcPreauthRequired {
+		if users, yes := st.probed.note(s.Fact.Name, s.Time, guessUserWindow, guessProbedMin); yes {
+			report(d.finding(st, fmt.Sprintf("%d names asked of the key distribution centre within a minute and never proven", users), "T1110.003", s))
+		}
+		return
+	}
 	if users, yes := st.users.note(s.Fact.Name, s.Time, guessUserWindow, guessUsersMin); yes {
-		report(d.finding(st, fmt.Sprintf("tickets for %d names asked for within a minute", users), "T1110.003", s))
+		report(d.finding(st, fmt.Sprintf("tickets for %d names refused within a minute", users), "T1110.003", s))
 	}
 	if s.Fact.Code == kdcPreauthFailed {
 		n := st.failed.add(s.Time, guessWindow, 1)

@@ -2,6 +2,7 @@ package behaviour
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dejpha/dejpha/decode"
 )
@@ -13,6 +14,7 @@ const (
 	scanFailedMin   = 10
 	scanPendingMin  = 25
 	scanSilentMin   = 7  // hosts on one port, when no door at all was open
+	scanPortsFew    = 3  // ports asked of many hosts, when no door at all was open
 	scanAckMin      = 24 // ports asked with bare acknowledgements from one port
 	scanWindow      = 60 * minute
 	scanAnswerTime  = 3 * second // an unanswered first packet counts as failed after so long
@@ -66,7 +68,7 @@ func newScan(c Config) Detector {
 func (*scan) Name() string { return "port-scan" }
 
 // Wants implements Detector.
-func (*scan) Wants() Kind { return FlowStart | Established | Refused }
+func (*scan) Wants() Kind { return FlowStart | Established | Refused | Ended }
 
 // Dropped implements Detector.
 func (d *scan) Dropped() uint64 { return d.sources.Dropped }
@@ -76,9 +78,18 @@ func (d *scan) Observe(s *Signal, report func(Finding)) {
 	if s.Proto != decode.ProtoTCP && s.Proto != decode.ProtoUDP || !searching(s) {
 		return
 	}
+	t := scanTarget{s.Server, s.ServerPort}
+	if s.Kind == Ended {
+		src := d.sources.find(scanKey{s.Client, s.Proto})
+		if src != nil && src.unanswered(t, s) {
+			src.age(s.Time)
+			src.settle(t, doorFailed)
+			d.judge(src, s, report)
+		}
+		return
+	}
 	src, _ := d.sources.get(scanKey{s.Client, s.Proto})
 	src.age(s.Time)
-	t := scanTarget{s.Server, s.ServerPort}
 	switch s.Kind {
 	case FlowStart:
 		if s.Proto == decode.ProtoTCP && s.Flags&decode.SYN == 0 && !oddFlags(s.Flags) {
@@ -99,13 +110,56 @@ func (d *scan) Observe(s *Signal, report func(Finding)) {
 		src.settle(t, doorFailed)
 		src.refused++
 	}
-	if src.isSearch() {
-		hosts, ports := src.spread(s.Server, s.ServerPort)
-		if hosts >= scanFailedMin || src.counts[doorOpen] == 0 && hosts >= scanSilentMin || src.refused >= scanFailedMin || ports >= scanFailedMin || s.Proto == decode.ProtoTCP && hosts+ports >= scanPendingMin {
-			src.reported = len(src.doors)
-			report(src.finding(s, hosts, ports))
-		}
+	d.judge(src, s, report)
+}
+
+// judge reports a source whose doors are those of a search: many of one host, one of many hosts, or a few of many.
+func (d *scan) judge(src *scanSource, s *Signal, report func(Finding)) {
+	if !src.isSearch() {
+		return
 	}
+	hosts, ports := src.spread(s.Server, s.ServerPort)
+	silent := src.counts[doorOpen] == 0
+	switch {
+	case hosts >= scanFailedMin, silent && hosts >= scanSilentMin, src.refused >= scanFailedMin, ports >= scanFailedMin:
+	case s.Proto == decode.ProtoTCP && hosts+ports >= scanPendingMin:
+	case silent && src.narrow():
+	default:
+		return
+	}
+	src.reported = len(src.doors)
+	report(src.finding(s, hosts, ports))
+}
+
+// unanswered says whether the flow that ended shows that nobody stood behind the door: it was asked twice, or long
+// ago, or the stamps are of no order, so that the clock stands and no waiting shows.
+func (c *scanSource) unanswered(t scanTarget, s *Signal) bool {
+	d, known := c.doors[t]
+	if !known || d.state != doorPending || s.Packets[1] != 0 {
+		return false
+	}
+	return s.Packets[0] > 1 || s.Time-d.at >= scanAnswerTime || s.Time <= d.at
+}
+
+// narrow says whether ten hosts or more were asked for the same few ports, as when a list of addresses is gone through.
+func (c *scanSource) narrow() bool {
+	var ports [scanPortsFew]uint16
+	n := 0
+	hosts := map[decode.Addr]bool{}
+	for t, d := range c.doors {
+		if d.state != doorFailed {
+			continue
+		}
+		if !slices.Contains(ports[:n], t.port) {
+			if n == len(ports) {
+				return false
+			}
+			ports[n] = t.port
+			n++
+		}
+		hosts[t.host] = true
+	}
+	return len(hosts) >= scanFailedMin
 }
 
 // searching leaves out what looks like a search and is none: group addresses, traceroute's rising
@@ -118,7 +172,7 @@ func searching(s *Signal) bool {
 		if s.Kind == FlowStart && s.TTL < 31 && s.ServerPort >= 33434 && s.ServerPort < 33700 {
 			return false
 		}
-		return !(s.ClientPort < 1024 && s.ServerPort >= 1024)
+		return s.ClientPort >= 1024 || s.ServerPort < 1024
 	}
 	if s.Kind == FlowStart && s.Flags&(decode.SYN|decode.ACK|decode.RST|decode.FIN) != decode.SYN {
 		return s.Flags&decode.RST == 0 && !s.HasData && s.Flags&decode.SYN == 0 && s.ServerPort < s.ClientPort
@@ -129,7 +183,7 @@ func searching(s *Signal) bool {
 // group says whether a is a multicast, broadcast or unspecified address.
 func group(a decode.Addr, version uint8) bool {
 	if version == 4 {
-		return a[12] >= 224 || a[15] == 255 || a[12] == 0
+		return a[12] >= 224 && a[12] < 240 || a[15] == 255 || a[12] == 0
 	}
 	return a[0] == 0xff
 }
@@ -139,7 +193,7 @@ func (d *scan) probedByAck(src *scanSource, s *Signal) bool {
 	if s.Flags != decode.ACK || s.HasData {
 		return false
 	}
-	src.acks.limit = 4 * scanAckMin
+	src.acks.limit, src.acks.life = 4*scanAckMin, scanWindow
 	return src.acks.add(s.ServerPort, s.Time) && src.acks.len() == scanAckMin
 }
 

@@ -3,6 +3,7 @@ package behaviour
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/dejpha/dejpha/app/contract"
 )
@@ -19,7 +20,7 @@ const (
 // spoof finds answers that somebody else gave: contradicting ARP claims, a second DHCP server, data injected into TCP.
 type spoof struct {
 	bindings *table[bindingKey, binding]
-	offers   *table[uint16, offerState]
+	offers   *table[offerKey, offer]
 	asked    *table[bindingKey, int64]
 	overlaps *table[uint64, bool]
 	claims   *table[[6]byte, claimant]
@@ -32,9 +33,10 @@ type bindingKey struct {
 
 // claimant is a hardware address that answered what nobody asked.
 type claimant struct {
-	unasked window
-	ips     seen[[4]byte]
-	told    bool
+	unasked  window
+	ips      seen[[4]byte]
+	told     bool
+	betrayed bool
 }
 
 type binding struct {
@@ -43,10 +45,19 @@ type binding struct {
 	old [6]byte
 }
 
-type offerState struct{ servers seen[string] }
+type offerKey struct {
+	vlan  uint16
+	asked uint32 // number of the request
+}
+
+type offer struct {
+	server, routers string
+	at              int64
+	told            bool
+}
 
 func newSpoof(c Config) Detector {
-	return &spoof{newTable[bindingKey, binding](c.HostsMax), newTable[uint16, offerState](4096), newTable[bindingKey, int64](c.HostsMax), newTable[uint64, bool](c.HostsMax), newTable[[6]byte, claimant](c.HostsMax)}
+	return &spoof{newTable[bindingKey, binding](c.HostsMax), newTable[offerKey, offer](c.HostsMax), newTable[bindingKey, int64](c.HostsMax), newTable[uint64, bool](c.HostsMax), newTable[[6]byte, claimant](c.HostsMax)}
 }
 
 // Name implements Detector.
@@ -56,7 +67,9 @@ func (*spoof) Name() string { return "spoofing" }
 func (*spoof) Wants() Kind { return ARPSeen | Said | Overlap }
 
 // Dropped implements Detector.
-func (d *spoof) Dropped() uint64 { return d.bindings.Dropped + d.asked.Dropped }
+func (d *spoof) Dropped() uint64 {
+	return d.bindings.Dropped + d.offers.Dropped + d.asked.Dropped + d.overlaps.Dropped + d.claims.Dropped
+}
 
 // Observe implements Detector.
 func (d *spoof) Observe(s *Signal, report func(Finding)) {
@@ -82,6 +95,9 @@ func (d *spoof) claim(s *Signal, report func(Finding)) {
 		return
 	}
 	if a.Op == 1 {
+		if d.asksForOwn(s) {
+			report(d.claimFinding(s, fmt.Sprintf("%s asked for by the hardware address that claims it", netip.AddrFrom4(a.TargetIP))))
+		}
 		at, _ := d.asked.get(bindingKey{s.VLAN, a.TargetIP})
 		*at = s.Time
 	}
@@ -99,12 +115,29 @@ func (d *spoof) claim(s *Signal, report func(Finding)) {
 	}
 	asked := d.asked.find(bindingKey{s.VLAN, a.SenderIP})
 	unasked := a.Op == 2 && (asked == nil || s.Time-*asked > spoofAskedWindow)
-	back := b.old == a.SenderMAC // the address swings between two holders
+	back := b.old == a.SenderMAC                                      // the address swings between two holders
+	announced := a.SenderIP == a.TargetIP || s.EthDst == broadcastMAC // as when a standby takes over: once, to all
+	was := b.mac
 	b.old, b.mac, b.at = b.mac, a.SenderMAC, s.Time
-	if !unasked && !back || virtualRouter(a.SenderMAC) {
+	if !back && (!unasked || announced) || virtualRouter(a.SenderMAC) || virtualRouter(was) {
 		return
 	}
 	report(d.claimFinding(s, fmt.Sprintf("%s claimed unasked for another hardware address than it had", netip.AddrFrom4(a.SenderIP))))
+}
+
+var broadcastMAC = [6]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+
+// asksForOwn says, once, that a hardware address asks who holds an address that it claimed to hold itself a moment
+// ago, unasked and to one host alone: it needs the true holder to pass on what it took.
+func (d *spoof) asksForOwn(s *Signal) bool {
+	a := &s.ARP
+	c := d.claims.find(a.SenderMAC)
+	if c == nil || c.betrayed || a.SenderIP == a.TargetIP {
+		return false
+	}
+	at, claimed := c.ips.times[a.TargetIP]
+	c.betrayed = claimed && s.Time-at <= minute
+	return c.betrayed
 }
 
 func (d *spoof) claimFinding(s *Signal, text string) Finding {
@@ -118,11 +151,11 @@ func (d *spoof) claimFinding(s *Signal, text string) Finding {
 func (d *spoof) manyClaims(s *Signal) bool {
 	a := &s.ARP
 	asked := d.asked.find(bindingKey{s.VLAN, a.SenderIP})
-	if asked != nil && s.Time-*asked <= spoofAskedWindow || virtualRouter(a.SenderMAC) || a.SenderIP == a.TargetIP {
+	if asked != nil && s.Time-*asked <= spoofAskedWindow || virtualRouter(a.SenderMAC) || a.SenderIP == a.TargetIP || s.EthDst == broadcastMAC {
 		return false
 	}
 	c, _ := d.claims.get(a.SenderMAC)
-	c.ips.limit = 64
+	c.ips.limit, c.ips.life = 64, spoofBindingLife
 	c.ips.add(a.SenderIP, s.Time)
 	n := c.unasked.add(s.Time, minute, 1)
 	if c.told || n < spoofClaimsMin || c.ips.len() < 2 {
@@ -137,14 +170,20 @@ func virtualRouter(m [6]byte) bool {
 	return m[0] == 0 && m[1] == 0 && m[2] == 0x5e || m[0] == 0 && m[1] == 0 && m[2] == 0x0c && m[3] == 0x07 || m[0] == 0 && m[1] == 0x07 && m[2] == 0xb4
 }
 
-// offered notes each DHCP server of a network; a second one that offers other routers is a rogue.
+// offered compares the servers that answer one and the same request: two that name different routers are not of one
+// house. Servers that stand in for each other name the same, and requests of other networks have other numbers.
 func (d *spoof) offered(s *Signal, report func(Finding)) {
-	st, _ := d.offers.get(s.VLAN)
-	st.servers.limit = 64
-	isNew := st.servers.add(s.Fact.Name+" "+s.Fact.Text, s.Time)
-	if n := st.servers.since(s.Time - spoofOfferWindow); isNew && n >= 2 {
-		f := finding("spoofing", "spoofing", []string{"T1557.003", "T1557"}, 3, fmt.Sprintf("%d DHCP servers offer different routers within a minute", n), s)
-		f.Origin, f.Target, f.TargetPort, f.Proven = s.Server, s.Client, s.ClientPort, false
-		report(f)
+	st, fresh := d.offers.get(offerKey{s.VLAN, s.Fact.Size})
+	routers, _, _ := strings.Cut(s.Fact.Text, "|")
+	if fresh || s.Time-st.at > spoofOfferWindow {
+		*st = offer{server: s.Fact.Name, routers: routers, at: s.Time}
+		return
 	}
+	if st.told || st.server == s.Fact.Name || st.routers == routers || routers == "" || st.routers == "" {
+		return
+	}
+	st.told = true
+	f := finding("spoofing", "spoofing", []string{"T1557.003", "T1557"}, 2, fmt.Sprintf("DHCP servers %s and %s answer one request with different routers", st.server, s.Fact.Name), s)
+	f.Origin, f.Target, f.TargetPort, f.Proven = s.Server, s.Client, s.ClientPort, false
+	report(f)
 }

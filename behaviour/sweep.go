@@ -31,7 +31,7 @@ type sweepState[K comparable] struct {
 
 // met notes k and says whether the count of distinct things has reached least, once for each doubling.
 func (s *sweepState[K]) note(k K, now, span int64, least int) (int, bool) {
-	s.met.limit = sweepRememberMax
+	s.met.limit, s.met.life = sweepRememberMax, span
 	if !s.met.add(k, now) {
 		return 0, false
 	}

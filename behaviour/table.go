@@ -81,9 +81,12 @@ func (t *table[K, V]) unlink(e *entry[K, V]) {
 }
 
 // seen is a bounded set of distinct things with the time each was last met.
+// Full, it first forgets what is older than life, if it has one.
 type seen[K comparable] struct {
-	limit int
-	times map[K]int64
+	limit  int
+	life   int64
+	times  map[K]int64
+	pruned int64
 }
 
 // add notes k at time now and says whether it is new. Past the limit nothing is added: the count stays at the limit.
@@ -92,6 +95,10 @@ func (s *seen[K]) add(k K, now int64) bool {
 		s.times = map[K]int64{}
 	}
 	_, old := s.times[k]
+	if !old && len(s.times) >= s.limit && s.life > 0 && now-s.pruned > s.life/8 { // each pruning costs the whole set
+		s.pruned = now
+		s.since(now - s.life)
+	}
 	if !old && len(s.times) >= s.limit {
 		return false
 	}

@@ -87,7 +87,7 @@ func (d *tunnel) Observe(s *Signal, report func(Finding)) {
 		return
 	}
 	st, _ := d.domains.get(domainKey{s.Client, domain})
-	st.names.limit = tunnelRemembered
+	st.names.limit, st.names.life = tunnelRemembered, tunnelWindow
 	if !st.names.add(below, s.Time) {
 		return
 	}
