@@ -140,8 +140,8 @@ func (w *worker) run(b *batch) {
 			w.tick(f.now)
 			continue
 		}
-		c := capture.Frame{Data: b.bytes[f.start:f.end], WireLen: f.wire, LinkType: f.link, Interface: f.iface, Unsummed: f.unsummed}
-		w.frame(&c, f.number, f.now)
+		w.handed = capture.Frame{Data: b.bytes[f.start:f.end], WireLen: f.wire, LinkType: f.link, Interface: f.iface, Unsummed: f.unsummed}
+		w.frame(&w.handed, f.number, f.now)
 	}
 	if b.last {
 		w.close()

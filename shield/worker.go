@@ -30,6 +30,7 @@ type worker struct {
 	shown   []byte         // a stream's bytes for the alert in hand
 	number  uint64         // of the frame in hand
 	inHand  *capture.Frame // nil between frames
+	handed  capture.Frame  // the batch's one in hand; here, because a frame of its own would be an allocation each
 	now     int64
 	ending  phase // phase of findings made while flows end
 	load    uint64
