@@ -31,7 +31,7 @@ lint:
 
 # Packets/s, MB/s and ns/packet of each room, and of the whole way.
 bench:
-	$(GO) test -run '^$$' -bench . -benchtime 1s ./decode ./defrag ./flow ./stream ./detect/... ./shield
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./capture/file ./decode ./defrag ./flow ./stream ./app ./detect/... ./evidence ./shield
 
 # The targets below compare with data outside the project and say so when it is missing.
 conformance: build

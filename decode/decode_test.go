@@ -81,13 +81,3 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkDecode(b *testing.B) {
-	var d Decoder
-	var p Packet
-	frame := tcpFrame("hello")
-	b.SetBytes(int64(len(frame)))
-	for b.Loop() {
-		d.Decode(&p, LinkEthernet, frame)
-	}
-}

@@ -23,11 +23,21 @@ func BenchmarkInspect(b *testing.B) {
 		payload[i] = "GET /index.html HTTP/1.1 rule-9"[i%31]
 	}
 	in := &Input{Packet: packet(decode.ProtoUDP, string(payload)), Flow: &flow.Flow{Packets: [2]uint64{5, 5}}}
-	b.SetBytes(1400)
 	b.ReportAllocs()
-	for i := 0; i < b.N; i++ {
+	n := 0
+	for b.Loop() {
 		if len(w.Inspect(in)) > 0 {
 			b.Fatal("a match")
 		}
+		n++
 	}
+	rate(b, n, n*len(payload))
+}
+
+// rate reports what every room's benchmark says: packets/s, MB/s and ns a packet.
+func rate(b *testing.B, packets, bytes int) {
+	s := b.Elapsed().Seconds()
+	b.ReportMetric(float64(packets)/s, "packets/s")
+	b.ReportMetric(float64(bytes)/1e6/s, "MB/s")
+	b.ReportMetric(s*1e9/float64(max(packets, 1)), "ns/packet")
 }

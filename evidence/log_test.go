@@ -440,4 +440,5 @@ func BenchmarkSeal(b *testing.B) {
 			}
 		}
 	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "leaves/s")
 }

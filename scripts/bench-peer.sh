@@ -35,3 +35,5 @@ for i in $(seq "$runs"); do
 	awk -v n="$packets" -v d="$d" -v p="${p:-0}" -v dm="$(tail -1 "$work/dm")" -v pm="$(tail -1 "$work/pm")" \
 		'BEGIN{printf "dejpha %.0f packets/s %d MiB; peer %.0f packets/s %d MiB; ratio %.2f\n", n/d, dm/1024, (p>0?n/p:0), pm/1024, (p>0?p/d:0)}'
 done
+echo "where the rest goes: dejpha's own run by room"
+scripts/rooms.sh "$capture" "$work/ok.rules"
