@@ -166,6 +166,14 @@ func (d *Driver) Conversation(f *flow.Flow) *Conversation {
 	return d.slots[f.App]
 }
 
+// Limits is how often a parser was stopped, or a transaction given up, because of a bound on what it may hold.
+func (d *Driver) Limits() (n uint64) {
+	for i := range d.counters {
+		n += d.counters[i].Limits
+	}
+	return n
+}
+
 func (d *Driver) open(f *flow.Flow, number uint64) *Conversation {
 	if c := d.Conversation(f); c != nil {
 		return c
@@ -219,6 +227,9 @@ func (d *Driver) Datagram(f *flow.Flow, dir flow.Direction, payload []byte, time
 	c.Again, c.Swap, c.Expect = false, false, nil
 	in := contract.Input{Dir: contract.Direction(dir), Data: payload, Time: time, Number: number, UDP: true,
 		ClientPort: f.ClientPort, ServerPort: f.ServerPort}
+	if f.AppCount > 0 {
+		d.takeUp(f, c)
+	}
 	if c.Protocol == nil && !c.finished {
 		if settled, _ := d.identify(f, c, &in); !settled {
 			return
@@ -227,6 +238,23 @@ func (d *Driver) Datagram(f *flow.Flow, dir flow.Direction, payload []byte, time
 	if !c.finished {
 		d.parse(f, c, &in)
 	}
+}
+
+// lend frees what a datagram conversation without live transactions holds: most never see another packet.
+func (d *Driver) lend(f *flow.Flow, c *Conversation) {
+	p, ok := c.parser.(contract.Waiting)
+	if !ok || c.finished || len(c.parser.Txs()) > 0 || c.EventsSeen < len(c.Events) {
+		return
+	}
+	f.AppCount = uint32(min(p.Count(), 1<<32-1))
+	d.Forget(f)
+}
+
+// takeUp gives a conversation that lend freed a parser again.
+func (d *Driver) takeUp(f *flow.Flow, c *Conversation) {
+	d.equip(c, f.AppProto)
+	c.parser.(contract.Waiting).GoOn(uint64(f.AppCount))
+	f.AppCount = 0
 }
 
 // parse gives bytes to the parser and acts on its answer; it returns how many bytes were taken.
@@ -291,6 +319,7 @@ func (d *Driver) after(c *Conversation, in *contract.Input, res contract.Result)
 		for _, tx := range txs[:len(txs)-d.limits[c.ID-first].MaxTx] {
 			tx.State().Done = [2]bool{true, true}
 		}
+		count.Limits++
 	}
 	return res.Consumed
 }
@@ -334,15 +363,8 @@ func (d *Driver) stop(c *Conversation) {
 
 // start gives the conversation a parser for protocol id.
 func (d *Driver) start(f *flow.Flow, c *Conversation, id uint16) {
-	i := id - first
-	c.Protocol, c.ID = &d.protocols[i], id
-	d.counters[i].Flows++
-	if n := len(d.pools[i]); n > 0 {
-		c.parser, d.pools[i] = d.pools[i][n-1], d.pools[i][:n-1]
-	} else {
-		c.parser = d.protocols[i].New(d.limits[i])
-	}
-	c.limits = &d.limits[i]
+	d.equip(c, id)
+	d.counters[id-first].Flows++
 	f.AppProto = id
 	f.AppDone = [2]bool{true, true}
 	if c.announced != nil {
@@ -351,6 +373,17 @@ func (d *Driver) start(f *flow.Flow, c *Conversation, id uint16) {
 		}
 		c.announced = nil
 	}
+}
+
+// equip takes a parser for protocol id from its pool.
+func (d *Driver) equip(c *Conversation, id uint16) {
+	i := id - first
+	c.Protocol, c.ID, c.limits = &d.protocols[i], id, &d.limits[i]
+	if n := len(d.pools[i]); n > 0 {
+		c.parser, d.pools[i] = d.pools[i][n-1], d.pools[i][:n-1]
+		return
+	}
+	c.parser = d.protocols[i].New(d.limits[i])
 }
 
 // upgrade changes the protocol as the last parser said; its transactions were settled or are lost now.
@@ -404,6 +437,9 @@ func (d *Driver) Settle(f *flow.Flow) {
 	if n > 0 {
 		d.counters[c.ID-first].Transactions += uint64(n)
 		c.parser.Release(n)
+	}
+	if f.Proto == decode.ProtoUDP {
+		d.lend(f, c)
 	}
 }
 

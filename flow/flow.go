@@ -57,6 +57,7 @@ type Flow struct {
 	AppProto, AppProtoTS, AppProtoTC uint16    // app's protocol numbers; 0 unknown, see app
 	AppDone                          [2]bool   // identification given up or finished
 	ServerPortHint                   uint16
+	AppCount                         uint32 // app's: transactions so far, while no parser is at work on the flow
 
 	// Handles into other rooms' slabs; 0 = none. Each room frees its own when shield tells it the flow ended.
 	Stream, App, Detect, Behaviour uint32

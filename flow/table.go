@@ -39,8 +39,8 @@ type links struct {
 	live       bool
 }
 
-// Counters of a table.
-type Counters struct{ Created, Evicted, Live uint64 }
+// Counters of a table. Evicted made room for a new record, Relieved gave back what their conversations held.
+type Counters struct{ Created, Evicted, Relieved, Live uint64 }
 
 // Table holds the flows of one worker. Not for concurrent use.
 type Table struct {
@@ -53,6 +53,7 @@ type Table struct {
 	wheel    [wheelSlots]uint32
 	swept    int64 // second up to which the wheel was turned
 	hand     uint32
+	closing  []*Flow // left to end, once Close was called
 	Counters Counters
 }
 
@@ -400,9 +401,48 @@ func (t *Table) Sweep(now int64) {
 	}
 }
 
-// Close ends all flows in the order of their first packets.
-func (t *Table) Close() {
-	var all []*Flow
+// relieveLook bounds the records one call of Relieve looks at.
+const relieveLook = 1 << 14
+
+// Relieve ends up to n flows that were idle for at least idle ns at now, those that were to end soonest first: under
+// pressure timeouts are shorter. It returns how many it ended. Like Sweep, what it ends depends on the flows and now alone.
+func (t *Table) Relieve(now, idle int64, n int) (ended int) {
+	looked := 0
+	for ahead := int64(1); ahead < wheelSlots; ahead++ {
+		for i := t.wheel[(t.swept+ahead)%wheelSlots]; i != 0; {
+			f := t.at(i)
+			i = f.table.next
+			if looked++; ended == n || looked > relieveLook {
+				return ended
+			}
+			if now-f.Last >= idle && !f.Pinned {
+				t.Counters.Relieved++
+				t.end(f, Forced)
+				ended++
+			}
+		}
+	}
+	return ended
+}
+
+// Close ends the flows whose first packet's number is at most upTo, in the order of their first packets. It may be
+// called again with higher numbers, so that what the flows' ends bring can be taken away in between; no packet may
+// come after the first call.
+func (t *Table) Close(upTo uint64) {
+	if t.closing == nil {
+		t.closing = t.all()
+	}
+	n := 0
+	for n < len(t.closing) && t.closing[n].FirstNumber <= upTo {
+		t.end(t.closing[n], Shutdown)
+		n++
+	}
+	t.closing = t.closing[n:]
+}
+
+// all lists the live flows in the order of their first packets.
+func (t *Table) all() []*Flow {
+	all := make([]*Flow, 0, t.Counters.Live)
 	for c := range t.chunks {
 		for i := range t.chunks[c] {
 			if f := &t.chunks[c][i]; f.table.live {
@@ -413,7 +453,5 @@ func (t *Table) Close() {
 	slices.SortFunc(all, func(a, b *Flow) int {
 		return cmp.Or(cmp.Compare(a.FirstNumber, b.FirstNumber), cmp.Compare(a.ID, b.ID))
 	})
-	for _, f := range all {
-		t.end(f, Shutdown)
-	}
+	return all
 }

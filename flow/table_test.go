@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/dejpha/dejpha/decode"
@@ -62,6 +63,39 @@ func TestAFullTableEvictsTheLeastUseful(t *testing.T) {
 	}
 	if _, _, fresh := tb.Lookup(udp(1, 2, 1, 53, sec)); fresh {
 		t.Error("a pinned flow was evicted")
+	}
+}
+
+func TestReliefEndsTheIdlestAndNoneThatIsBusy(t *testing.T) {
+	var ended []uint16
+	tb := NewTable(Config{OnEnd: func(f *Flow) { ended = append(ended, f.ClientPort) }})
+	for i := range uint16(20) {
+		f, d, _ := tb.Lookup(udp(1, 2, 100+i, 53, (1+int64(i))*sec))
+		f.Pinned = i == 0
+		tb.Update(f, udp(1, 2, 100+i, 53, (1+int64(i))*sec), d)
+	}
+	tb.Sweep(21 * sec)
+	if n := tb.Relieve(21*sec, 15*sec, 3); n != 3 || len(ended) != 3 || ended[0] != 101 || ended[1] != 102 || ended[2] != 103 {
+		t.Errorf("%d ended: %v, want the flows of ports 101 to 103", n, ended)
+	}
+	if n := tb.Relieve(21*sec, 15*sec, 100); n != 2 || tb.Counters.Relieved != 5 {
+		t.Errorf("%d more ended, %d in all; want the two others that are idle for 15 s", n, tb.Counters.Relieved)
+	}
+}
+
+func TestCloseGoesByFirstPacketsInStretches(t *testing.T) {
+	var ended []uint64
+	tb := NewTable(Config{OnEnd: func(f *Flow) { ended = append(ended, f.FirstNumber) }})
+	for i := range uint16(10) {
+		tb.Lookup(udp(1, 2, 900-i, 53, int64(i)*sec))
+	}
+	if tb.Close(4); len(ended) != 4 {
+		t.Errorf("%d flows ended up to packet 4, want 4", len(ended))
+	}
+	tb.Close(1 << 62)
+	tb.Close(1 << 62)
+	if !slices.IsSorted(ended) || len(ended) != 10 || tb.Counters.Live != 0 {
+		t.Errorf("ended in the order %v", ended)
 	}
 }
 

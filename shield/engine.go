@@ -19,6 +19,7 @@ import (
 const (
 	stretchPackets = 1024       // packets between two visits of the merge point
 	stretchBytes   = 1 << 20    // and bytes, whichever comes first
+	closeStretch   = 16384      // at the end: flows are closed by so many numbers of first packets at a time
 	tickEvery      = int64(1e9) // ns of capture time between two looks for idle flows
 	inFlight       = 4          // stretches a worker may be ahead of the merge point
 )
@@ -36,7 +37,6 @@ type engine struct {
 
 	batches []*batch // one a worker, being filled; only with several workers
 	filled  int
-	stretch uint64
 	in      []chan *batch
 	results []chan *epoch
 	idle    []chan *epoch
@@ -50,12 +50,12 @@ type engine struct {
 
 // batch is what one worker gets of a stretch.
 type batch struct {
-	number  uint64
+	number  uint64 // of its last frame
 	frames  []batchFrame
 	bytes   []byte
 	now     int64
 	settled bool
-	last    bool
+	closes  uint64 // at the end of the source: flows up to this number of a first packet are closed
 }
 
 type batchFrame struct {
@@ -143,8 +143,9 @@ func (w *worker) run(b *batch) {
 		w.handed = capture.Frame{Data: b.bytes[f.start:f.end], WireLen: f.wire, LinkType: f.link, Interface: f.iface, Unsummed: f.unsummed}
 		w.frame(&w.handed, f.number, f.now)
 	}
-	if b.last {
-		w.close()
+	if b.closes > 0 {
+		w.number, w.now = b.number, b.now
+		w.close(b.closes)
 	}
 	w.out.now, w.out.settled = b.now, b.settled
 }
@@ -196,7 +197,7 @@ func (e *engine) frame(f *capture.Frame) {
 		e.workers[0].frame(f, e.number, now)
 		e.ownSize++
 		if e.ownSize >= stretchPackets || e.eager {
-			e.flush(false)
+			e.flush(0)
 		}
 		return
 	}
@@ -208,7 +209,7 @@ func (e *engine) frame(f *capture.Frame) {
 	b.frames = append(b.frames, batchFrame{start: start, end: len(b.bytes), wire: f.WireLen, link: f.LinkType, iface: f.Interface, number: e.number, now: now, unsummed: f.Unsummed})
 	e.filled++
 	if e.filled >= stretchPackets || len(b.bytes) >= stretchBytes {
-		e.flush(false)
+		e.flush(0)
 	}
 }
 
@@ -226,30 +227,26 @@ func (e *engine) tick(now int64) {
 	}
 }
 
-// flush closes the stretch in hand.
-func (e *engine) flush(last bool) {
+// flush hands the stretch in hand over. closes: 0, or at the end of the source the number up to which flows are closed.
+func (e *engine) flush(closes uint64) {
 	if e.live != nil && e.own != nil {
-		e.live.count(&e.own.ledger, e.clock.Now(), last)
+		e.live.count(&e.own.ledger, e.clock.Now(), closes >= e.closed())
 	}
 	if e.own != nil {
 		w := e.workers[0]
-		if last {
+		if closes > 0 {
 			w.number, w.now = e.number, e.clock.Now()
-			w.close()
+			w.close(closes)
 		}
-		e.own.now, e.own.settled = e.clock.Now(), e.clock.Settled() || last
+		e.own.now, e.own.settled = e.clock.Now(), e.clock.Settled() || closes > 0
 		e.merge.apply([]*epoch{e.own})
 		e.own.reset()
 		e.ownSize = 0
 		return
 	}
-	e.stretch++
 	for i, b := range e.batches {
-		b.number, b.now, b.settled, b.last = e.stretch, e.clock.Now(), e.clock.Settled() || last, last
+		b.number, b.now, b.settled, b.closes = e.number, e.clock.Now(), e.clock.Settled() || closes > 0, closes
 		e.in[i] <- b
-		if last {
-			continue
-		}
 		n := <-e.spare[i]
 		n.frames, n.bytes = n.frames[:0], n.bytes[:0]
 		e.batches[i] = n
@@ -277,9 +274,16 @@ func (e *engine) stats() {
 	e.merge.write(eve.AppendStats(nil, &s))
 }
 
-// close ends all flows and accounts; the engine is finished afterwards.
+// closed is the number that closes all flows.
+func (e *engine) closed() uint64 { return e.number + 1 }
+
+// close ends all flows and accounts; the engine is finished afterwards. The flows are ended in stretches, the same for
+// any number of workers: the records of all flows at once would be most of a run's memory.
 func (e *engine) close() error {
-	e.flush(true)
+	for upTo := uint64(closeStretch); upTo < e.closed(); upTo += closeStretch {
+		e.flush(upTo)
+	}
+	e.flush(e.closed())
 	if e.own == nil {
 		for _, in := range e.in {
 			close(in)

@@ -9,9 +9,8 @@ import (
 // epoch is what one worker found in one stretch of packets, the same stretch for every worker. It is
 // filled by the worker, applied by the merge point, and then used again.
 type epoch struct {
-	number   uint64 // of the stretch
-	now      int64  // the clock at its end
-	settled  bool   // the clock may drive timers
+	now      int64 // the clock at its end
+	settled  bool  // the clock may drive timers
 	findings []finding
 	matches  []match
 	signals  []behaviour.Signal

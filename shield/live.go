@@ -48,7 +48,7 @@ func (e *engine) quiet(t int64) {
 	if now := e.clock.Now(); now >= e.ticked+tickEvery {
 		e.tick(now)
 	}
-	e.flush(false)
+	e.flush(0)
 }
 
 // count puts what the kernel lost since the last look into a ledger.

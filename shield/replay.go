@@ -163,7 +163,7 @@ func peakMemory() uint64 {
 
 func newWorker(set *settings, index int) *worker {
 	c := set.config
-	w := &worker{set: set, ring: newRing(), ending: phaseRecord}
+	w := &worker{set: set, ring: newRing(int(min(set.memory/32, ringBytes))), ending: phaseRecord}
 	w.decoder = decode.Decoder{Checksums: set.checksums, NoTeredo: c.NoTeredo, NoVXLAN: c.NoVXLAN, NoGeneve: c.NoGeneve}
 	w.defrag = defrag.New(defrag.Config{MemoryBytes: set.memory / 16, IgnoreVLAN: c.IgnoreVLAN})
 	fc := flow.Config{MemoryBytes: set.memory / 4, Seed: set.seed, IgnoreVLAN: c.IgnoreVLAN, OnEnd: w.flowEnded}
@@ -217,6 +217,24 @@ func (e *engine) figures(sum *Summary) {
 				sum.Reasons[decode.Reason(i).String()] += n
 			}
 		}
+		w.limits(&sum.Limits)
 	}
 	sum.Clock = e.clock
+}
+
+// limits adds how often each bound on what traffic can make the worker hold was met.
+func (w *worker) limits(to *map[string]uint64) {
+	s, d := &w.streams.Counters, &w.defrag.Counters
+	for name, n := range map[string]uint64{
+		"flows evicted": w.flows.Counters.Evicted, "idle flows ended early": w.flows.Counters.Relieved,
+		"streams past their depth": s.DepthReached, "stream buffers refused": s.MemoryFull, "late segments refused": s.LaterDropped,
+		"fragments refused": d.Refused, "datagrams given up": d.Evicted, "transactions and parsers stopped": w.apps.Limits(),
+	} {
+		if n > 0 {
+			if *to == nil {
+				*to = map[string]uint64{}
+			}
+			(*to)[name] += n
+		}
+	}
 }

@@ -1,7 +1,7 @@
 package shield
 
 // ring keeps the most recent frames of one worker, so that an attack's packets can be sealed with it.
-// Entries of one flow are chained from the newest back. Memory is fixed: ringBytes and ringEntries.
+// Entries of one flow are chained from the newest back. Memory is fixed: the size it is made with and ringEntries.
 type ring struct {
 	bytes   []byte
 	at      int // where the next frame goes
@@ -21,12 +21,13 @@ type ringEntry struct {
 
 const (
 	ringEntries  = 1 << 15
-	ringBytes    = 16 << 20
+	ringBytes    = 16 << 20 // at most
 	ringFrameMax = 64 << 10 // a longer frame is kept up to here
 )
 
-func newRing() *ring {
-	return &ring{bytes: make([]byte, ringBytes), entries: make([]ringEntry, ringEntries), next: 1, oldest: 1}
+// newRing makes a ring for so many bytes of frames.
+func newRing(size int) *ring {
+	return &ring{bytes: make([]byte, max(size, ringFrameMax)), entries: make([]ringEntry, ringEntries), next: 1, oldest: 1}
 }
 
 // add keeps a copy of a frame and returns its entry's number. prev is the flow's entry before.

@@ -101,7 +101,7 @@ func NewSetup(o SetupOptions) (*Setup, error) {
 	s := &Setup{Config: c, Warnings: warnings}
 	// The tables are bounded by the configured memory; the collector is told to stay near it, at the price of time.
 	debug.SetGCPercent(gcPercent)
-	debug.SetMemoryLimit(c.Memory * 3 / 4)
+	debug.SetMemoryLimit(heapLimit(c))
 	workers := o.Workers
 	if workers <= 0 {
 		workers = runtime.NumCPU()
@@ -248,9 +248,13 @@ func (s *Setup) rules(o SetupOptions) error {
 	}
 	s.Loaded = set.Len()
 	s.settings.set = set
-	debug.SetMemoryLimit(c.Memory*3/4 + heapLive())
+	debug.SetMemoryLimit(heapLimit(c) + heapLive())
 	return s.settings.thresholds.load(c.ThresholdFile, set)
 }
+
+// heapLimit is where the collector begins to work harder: the tables fill about half of the configured memory on mixed
+// traffic, and what lies between that and the limit is garbage and pages it has not given back.
+func heapLimit(c *config.Config) int64 { return c.Memory / 32 * 21 }
 
 // heapLive is what the collector's last cycle found in use: after loading, the rules. They do not count towards the
 // configured memory, and a limit below what is in use would only make the collector run without end.

@@ -29,6 +29,7 @@ type Summary struct {
 	Elapsed     time.Duration
 	PeakBytes   uint64
 	Reasons     map[string]uint64 // undecodable packets
+	Limits      map[string]uint64 // how often each bound on memory was met
 }
 
 const originsShown = 10
@@ -68,7 +69,7 @@ func (s *Summary) Add(o *Summary) {
 	for _, p := range []struct {
 		to   *map[string]uint64
 		from map[string]uint64
-	}{{&s.ByClass, o.ByClass}, {&s.ByOutcome, o.ByOutcome}, {&s.ByRisk, o.ByRisk}, {&s.ByOrigin, o.ByOrigin}, {&s.Reasons, o.Reasons}} {
+	}{{&s.ByClass, o.ByClass}, {&s.ByOutcome, o.ByOutcome}, {&s.ByRisk, o.ByRisk}, {&s.ByOrigin, o.ByOrigin}, {&s.Reasons, o.Reasons}, {&s.Limits, o.Limits}} {
 		for k, n := range p.from {
 			if *p.to == nil {
 				*p.to = map[string]uint64{}
@@ -100,6 +101,7 @@ func (s *Summary) Print(w io.Writer) {
 	if s.CutCaptures > 0 {
 		fmt.Fprintf(w, "captures   %d of %d end inside their last record\n", s.CutCaptures, s.Captures)
 	}
+	section(w, "limits met", s.Limits, len(s.Limits))
 	if n := s.Counters.Broken; n > 0 {
 		fmt.Fprintf(w, "FAULT      the trip of %d packets was given up: please report it with the capture\n", n)
 	}

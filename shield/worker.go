@@ -150,11 +150,29 @@ func (w *worker) tick(now int64) {
 	w.now = now
 	w.ending = phaseTick
 	w.flows.Sweep(now)
+	for w.pressed() && w.flows.Relieve(now, pressedIdle, relieveAtOnce) == relieveAtOnce {
+	}
 	w.ending = phaseRecord
 }
 
-// close ends all flows, in the order of their first packets.
-func (w *worker) close() {
+// Pressure. What a conversation makes protocols and rules hold is not counted byte by byte; these are averages over
+// mixed traffic, on the high side. While all conversations together are past a fifth of the worker's memory, those
+// idle for longest end early, as Suricata's do in its emergency mode.
+const (
+	flowBytes     = 768
+	sessionBytes  = 3 << 10
+	pressedIdle   = int64(30e9) // ns; a conversation that paused for less is never ended early
+	relieveAtOnce = 64
+)
+
+func (w *worker) pressed() bool {
+	s := &w.streams.Counters
+	held := int64(w.flows.Counters.Live)*flowBytes + int64(s.Live)*sessionBytes + s.BufferBytes
+	return held > w.set.memory/5
+}
+
+// close ends the flows whose first packet came at the latest as number upTo, in the order of their first packets.
+func (w *worker) close(upTo uint64) {
 	w.ending = phaseTick
-	w.flows.Close()
+	w.flows.Close(upTo)
 }

@@ -1,24 +1,33 @@
 package stream
 
-// Buffers come in classes of doubling size, 512 bytes to 4 MiB, and go back to the pool when they are empty.
+import "math/bits"
+
+// Buffers come in classes, two to a doubling, 128 bytes to 4 MiB, and go back to the pool when they are empty.
 const (
-	poolClasses = 14
-	poolLeast   = 512
-	poolKeep    = 256 // idle buffers kept of a class
+	poolClasses = 31
+	poolLeast   = 128
+	poolKeep    = 1 << 20 // bytes idle in one class
 )
 
+// size of class c, bytes: 128, 192, 256, 384, 512, ...
+func size(c int) int { return (poolLeast + poolLeast/2*(c&1)) << (c >> 1) }
+
+// class is the smallest one that holds n bytes; the largest if none does.
 func class(n int) int {
-	c := 0
-	for size := poolLeast; size < n && c < poolClasses-1; size <<= 1 {
-		c++
+	if n <= poolLeast {
+		return 0
 	}
-	return c
+	c := 2 * bits.Len(uint((n-1)/poolLeast))
+	if n <= size(c-1) {
+		c--
+	}
+	return min(c, poolClasses-1)
 }
 
 // take returns an empty buffer for at least n bytes, nil when the budget is spent or n is beyond the largest class.
 func (e *Engine) take(n int) []byte {
 	c := class(n)
-	size := poolLeast << c
+	size := size(c)
 	if n > size {
 		return nil
 	}
@@ -40,7 +49,7 @@ func (e *Engine) give(b []byte) {
 		return
 	}
 	c := class(cap(b))
-	if len(e.pool[c]) < poolKeep {
+	if (len(e.pool[c])+1)*size(c) <= max(poolKeep, size(c)) {
 		e.pool[c] = append(e.pool[c], b[:0])
 		return
 	}

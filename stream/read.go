@@ -122,9 +122,23 @@ func (e *Engine) trim(d *side) {
 		d.buf = nil
 		d.base, d.hole = d.next, 0
 	case n >= cap(d.buf)/2:
-		d.buf = d.buf[:copy(d.buf, d.buf[n:])]
+		e.shrink(d, d.buf[n:])
 		d.base, d.hole = from, 0
 	}
+}
+
+// shrink keeps only what is left of a buffer: in a smaller one where most of it would lie empty, as it may for long
+// when a receiver's last acknowledgement never comes.
+func (e *Engine) shrink(d *side, left []byte) {
+	if size(class(len(left))) <= cap(d.buf)/2 {
+		if b := e.take(len(left)); b != nil {
+			b = append(b, left...)
+			e.give(d.buf)
+			d.buf = b
+			return
+		}
+	}
+	d.buf = d.buf[:copy(d.buf, left)]
 }
 
 // Raw returns the bytes of a direction that rules have not looked at. flush: look now, however few they are, if that

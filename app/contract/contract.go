@@ -66,6 +66,14 @@ type Expected interface {
 	Announce(e *Expect)
 }
 
+// Waiting is implemented by parsers that hold nothing of a datagram conversation while none of its transactions is live:
+// the driver lends them to other conversations meanwhile. Count is how many transactions were begun, GoOn says where
+// another parser's numbering goes on.
+type Waiting interface {
+	Count() uint64
+	GoOn(count uint64)
+}
+
 // Verdict of a Probe on first bytes.
 type Verdict uint8
 

@@ -60,6 +60,12 @@ func (p *parser) Feed(in contract.Input) contract.Result {
 	return contract.Result{Consumed: used}
 }
 
+// Count implements contract.Waiting: a message is a transaction of its own.
+func (p *parser) Count() uint64 { return p.Begun() }
+
+// GoOn implements contract.Waiting.
+func (p *parser) GoOn(count uint64) { p.SetBegun(count) }
+
 // message reads one message into a transaction.
 func (p *parser) message(dir contract.Direction, b []byte) {
 	t := p.Open()

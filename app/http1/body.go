@@ -216,7 +216,7 @@ func (p *parser) decoded(t *tx, dir contract.Direction, b []byte) {
 	if m.file == nil && len(b) > 0 && !t.multi.active(dir) {
 		p.openFile(t, dir)
 	}
-	keep(&m.body, b, p.cfg.body[dir], p.cfg.unlimited[dir])
+	keep(&m.body, b, p.cfg.body[dir], p.cfg.unlimited[dir], p.idle)
 	if m.file != nil {
 		m.file.Body = share(m)
 	}
@@ -225,8 +225,8 @@ func (p *parser) decoded(t *tx, dir contract.Direction, b []byte) {
 	}
 }
 
-// keep appends to a body's window within its limit.
-func keep(body *contract.Body, b []byte, limit int, unlimited bool) {
+// keep appends to a body's window within its limit. idle may lend memory; nil: none to lend.
+func keep(body *contract.Body, b []byte, limit int, unlimited bool, idle *spares) {
 	body.Total += uint64(len(b))
 	if unlimited && len(body.Data)+len(b) > limit {
 		drop := min(len(body.Data), len(body.Data)+len(b)-limit/2)
@@ -236,7 +236,32 @@ func keep(body *contract.Body, b []byte, limit int, unlimited bool) {
 	if room := limit - len(body.Data); room < len(b) {
 		b = b[:max(room, 0)]
 	}
+	if n := len(body.Data) + len(b); n > cap(body.Data) {
+		body.Data = idle.grow(body.Data, n, limit)
+	}
 	body.Data = append(body.Data, b...)
+}
+
+// grow moves a body to more memory: of a spare one if it is large, else by half as much again, never past its limit.
+func (s *spares) grow(data []byte, n, limit int) []byte {
+	if s != nil && n > bodySmall && len(s.bodies) > 0 && cap(s.bodies[len(s.bodies)-1]) >= n {
+		last := len(s.bodies) - 1
+		larger := append(s.bodies[last], data...)
+		s.bodies = s.bodies[:last]
+		return larger
+	}
+	return append(make([]byte, 0, max(n, min(n+n/2, limit))), data...)
+}
+
+// rest takes the memory of a body that has ended; a small one stays with its transaction.
+func (s *spares) rest(data []byte) []byte {
+	if cap(data) <= bodySmall {
+		return data[:0]
+	}
+	if len(s.bodies) < bodiesMax {
+		s.bodies = append(s.bodies, data[:0])
+	}
+	return nil
 }
 
 // openFile starts the file that a body is: named by its disposition or by the last part of the path.

@@ -111,7 +111,7 @@ func (m *multipart) partHead(t *tx) bool {
 
 func (m *multipart) data(b []byte) {
 	if m.current != nil {
-		keep(&m.current.Body, b, partKeepMax, false)
+		keep(&m.current.Body, b, partKeepMax, false, nil)
 	}
 }
 

@@ -52,9 +52,15 @@ func newParser(l contract.Limits, idle *spares) *parser {
 type spares struct {
 	txs    []*tx
 	layers []*layer
+	bodies [][]byte
 }
 
-const sparesMax = 256
+// Bounds on what lies idle. A large body's memory goes from hand to hand: a spare transaction must not hold it.
+const (
+	sparesMax = 256
+	bodySmall = 4 << 10
+	bodiesMax = 32
+)
 
 func (s *spares) layer(kind coding) *layer {
 	l := &layer{}
@@ -80,6 +86,9 @@ func (p *parser) Release(n int) {
 			p.idle.take(&t.decoders[d])
 		}
 		if len(p.idle.txs) < sparesMax {
+			for d := range t.side {
+				t.side[d].body.Data = p.idle.rest(t.side[d].body.Data)
+			}
 			t.reuse()
 			p.idle.txs = append(p.idle.txs, t)
 		}

@@ -64,6 +64,12 @@ func (l *List[T, P]) Open() P {
 	return t
 }
 
+// Begun is how many transactions were opened since the last Reset.
+func (l *List[T, P]) Begun() uint64 { return l.next }
+
+// SetBegun makes the numbering go on as after n transactions.
+func (l *List[T, P]) SetBegun(n uint64) { l.next = n }
+
 // Last is the youngest live transaction, nil if there is none.
 func (l *List[T, P]) Last() P {
 	if n := len(l.live); n > 0 {
