@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/console/index"
@@ -168,12 +169,29 @@ func (c *Console) classes(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
+// classDefinition says in a person's words what one attack of a class is.
 func classDefinition(k *attack.Class) string {
-	s := "An origin that " + k.Act + " a target group; over when it is quiet for " + k.Gap.String() + "."
+	s := "One origin that " + k.Act + " one target group"
+	if k.Name == "dga" { // its subject is the host itself
+		s = "One protected host that looked up generated names"
+	}
+	s += ", until it was quiet for " + length(k.Gap) + "."
 	if t := k.Threshold; t.Observations > 1 {
-		s += " Weak observations (severity 3 and 4) count as an attack from " + strconv.Itoa(t.Observations) + " within " + t.Window.String() + " on."
+		s += " Weak signs of it (severity 3 and 4) become an attack from " + strconv.Itoa(t.Observations) + " within " + length(t.Window) + " on."
 	}
 	return s
+}
+
+// length is a duration in a person's words; the table's are whole minutes.
+func length(d time.Duration) string {
+	n, unit := int(d.Minutes()), "minute"
+	if n%60 == 0 && n > 0 {
+		n, unit = n/60, "hour"
+	}
+	if n != 1 {
+		unit += "s"
+	}
+	return strconv.Itoa(n) + " " + unit
 }
 
 // figures of one class, or of all.
@@ -213,15 +231,16 @@ func (c *Console) summary(w http.ResponseWriter, r *http.Request) {
 	if broken(w, err) {
 		return
 	}
-	needs, err := c.index.Needs(r.Context(), f, needsMax)
+	needs, all, err := c.index.Needs(r.Context(), f, needsMax)
 	if broken(w, err) {
 		return
 	}
 	out := struct {
 		figures
-		Classes []*figures `json:"classes"`
-		Needs   []row      `json:"needs"`
-	}{Classes: []*figures{}, Needs: c.rows(needs)}
+		Classes  []*figures `json:"classes"`
+		Needs    []row      `json:"needs"`
+		NeedsAll int        `json:"needs_total"`
+	}{Classes: []*figures{}, Needs: c.rows(needs), NeedsAll: all}
 	byClass := map[string]*figures{}
 	for i := range counts {
 		k := byClass[counts[i].Class]

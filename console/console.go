@@ -188,11 +188,11 @@ func (c *Console) fill() {
 				more = false
 			}
 		}
+		if c.behind.Swap(false) { // first: the batch may hold leaves past the missing ones
+			c.keep(c.catchUp())
+		}
 		if len(batch) > 0 {
 			c.keep(c.index.Put(batch))
-		}
-		if c.behind.Swap(false) {
-			c.keep(c.catchUp())
 		}
 		c.events.tell()
 	}

@@ -316,8 +316,13 @@ func TestQueueOverflow(t *testing.T) {
 	if err := s.index.Clear(); err != nil {
 		t.Fatal(err)
 	}
-	s.behind.Store(true)
-	s.Ledger(index.Ledger{Received: 3, Inspected: 3}, 0, t0)
+	later, err := evidence.Records(s.opt.Evidence, 0)
+	if err != nil || len(later) != 2 {
+		t.Fatal(len(later), err)
+	}
+	s.behind.Store(true) // the first was not queued, the second is
+	s.Attack(later[1])
+	s.settle(1)
 	s.settle(2)
 }
 

@@ -19,21 +19,35 @@ import (
 )
 
 // version of the tables; another one is thrown away.
-const version = "1"
+const version = "2"
 
 const tables = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE attack (
 	id INTEGER PRIMARY KEY, state TEXT NOT NULL, class TEXT NOT NULL, severity INTEGER NOT NULL, risk TEXT NOT NULL,
 	side TEXT NOT NULL, outcome TEXT NOT NULL, result TEXT NOT NULL, authorised INTEGER NOT NULL,
-	origin TEXT NOT NULL, kind TEXT NOT NULL, country TEXT NOT NULL, target TEXT NOT NULL, ips TEXT NOT NULL,
+	origin TEXT NOT NULL, kind TEXT NOT NULL, country TEXT NOT NULL, target TEXT NOT NULL,
 	first INTEGER NOT NULL, last INTEGER NOT NULL, closed INTEGER NOT NULL, packets INTEGER NOT NULL,
 	incident INTEGER NOT NULL, leaf INTEGER NOT NULL, words TEXT NOT NULL, record BLOB NOT NULL);
-CREATE INDEX attack_count ON attack (state, authorised, risk, outcome, class);
-CREATE INDEX attack_last ON attack (last);
-CREATE INDEX attack_first ON attack (first, class);
+CREATE TABLE aim (name TEXT NOT NULL, attack INTEGER NOT NULL, PRIMARY KEY (name, attack)) WITHOUT ROWID;
+CREATE INDEX aim_attack ON aim (attack);
 CREATE INDEX attack_leaf ON attack (leaf);
-CREATE INDEX attack_incident ON attack (incident);
+CREATE INDEX attack_count ON attack (state, authorised, risk, outcome, class);
+CREATE INDEX attack_place ON attack (origin, kind, country, severity, last);
+CREATE INDEX attack_country ON attack (country, last DESC, id DESC);
+CREATE INDEX attack_time ON attack (class, first);
+CREATE INDEX attack_first ON attack (first, id);
+CREATE INDEX attack_last ON attack (last, id);
+CREATE INDEX attack_packets ON attack (packets, id);
+CREATE INDEX attack_severity ON attack (severity, last DESC, id DESC);
+CREATE INDEX attack_class ON attack (class, last DESC, id DESC);
+CREATE INDEX attack_origin ON attack (origin, last DESC, id DESC);
+CREATE INDEX attack_target ON attack (target, last DESC, id DESC);
+CREATE INDEX attack_outcome ON attack (outcome, last DESC, id DESC);
+CREATE INDEX attack_result ON attack (result, last DESC, id DESC);
+CREATE INDEX attack_incident ON attack (incident, first, id);
+CREATE INDEX attack_figure ON attack (state, authorised, risk, outcome, last DESC, id DESC);
+CREATE INDEX attack_needs ON attack (result, severity, last DESC, id DESC) WHERE ` + needs + `;
 CREATE TABLE minute (
 	at INTEGER PRIMARY KEY, received INTEGER NOT NULL, inspected INTEGER NOT NULL, bypassed INTEGER NOT NULL,
 	dropped INTEGER NOT NULL, shed INTEGER NOT NULL, undecodable INTEGER NOT NULL, open INTEGER NOT NULL);
@@ -70,18 +84,25 @@ func Open(file, origin string, place func(string) string) (x *Index, fresh bool,
 }
 
 func open(file, origin string, place func(string) string) (*Index, bool, error) {
-	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=busy_timeout(5000)&_pragma=cache_size(-4000)")
+	x, err := connect(file, place)
 	if err != nil {
 		return nil, false, err
 	}
-	db.SetMaxOpenConns(4)
-	x := &Index{db, place}
 	fresh, err := x.prepare(origin)
 	if err != nil {
-		_ = db.Close()
+		_ = x.Close()
 		return nil, false, err
 	}
 	return x, fresh, nil
+}
+
+func connect(file string, place func(string) string) (*Index, error) {
+	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=busy_timeout(5000)&_pragma=cache_size(-4000)")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(4)
+	return &Index{db, place}, nil
 }
 
 var errOther = errors.New("another log's index")
@@ -124,7 +145,7 @@ func (x *Index) prepare(origin string) (fresh bool, err error) {
 
 // Clear forgets everything; it is filled from the evidence again.
 func (x *Index) Clear() error {
-	_, err := x.db.Exec(`DELETE FROM attack; DELETE FROM minute`)
+	_, err := x.db.Exec(`DELETE FROM attack; DELETE FROM aim; DELETE FROM minute`)
 	return err
 }
 
@@ -137,9 +158,17 @@ func (x *Index) LastLeaf() (leaf int64, err error) {
 	return leaf, err
 }
 
-const put = `INSERT OR REPLACE INTO attack VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+// put takes one attack in. What is told of its opening never replaces its end, whichever comes first.
+const put = `INSERT INTO attack VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET
+	state = excluded.state, class = excluded.class, severity = excluded.severity, risk = excluded.risk, side = excluded.side, outcome = excluded.outcome,
+	result = excluded.result, authorised = excluded.authorised, origin = excluded.origin, kind = excluded.kind, country = excluded.country, target = excluded.target,
+	first = excluded.first, last = excluded.last, closed = excluded.closed, packets = excluded.packets, incident = excluded.incident, leaf = excluded.leaf,
+	words = excluded.words, record = excluded.record WHERE state = 'opened' OR excluded.state <> 'opened'`
 
-// Put takes attacks in, one transaction for all; a later record of an attack replaces the earlier.
+// aim notes a name by which an attack's target is found.
+const aim = `INSERT OR IGNORE INTO aim VALUES (?,?)`
+
+// Put takes attacks in, one transaction for all; the record of an attack's end replaces that of its opening.
 func (x *Index) Put(records []attack.Record) error {
 	tx, err := x.db.Begin()
 	if err != nil {
@@ -151,6 +180,11 @@ func (x *Index) Put(records []attack.Record) error {
 		return err
 	}
 	defer stmt.Close()
+	aims, err := tx.Prepare(aim)
+	if err != nil {
+		return err
+	}
+	defer aims.Close()
 	for i := range records {
 		r := &records[i]
 		b, err := json.Marshal(r)
@@ -159,10 +193,15 @@ func (x *Index) Put(records []attack.Record) error {
 		}
 		kind := OriginKind(r)
 		_, err = stmt.Exec(r.ID, r.State, r.Class, r.Severity, r.Risk, r.Side, r.Outcome, r.Result, r.Authorised,
-			r.OriginText(), kind, x.Country(r), r.Target.Group, " "+strings.Join(r.Target.IPs, " ")+" ",
+			r.OriginText(), kind, x.Country(r), r.Target.Group,
 			ms(r.FirstSeen), ms(r.LastSeen), ms(r.ClosedAt), int64(min(r.Packets, 1<<62)), r.Incident, r.Evidence.Leaf, words(r), b)
 		if err != nil {
 			return err
+		}
+		for _, name := range append([]string{r.Target.Group}, r.Target.IPs...) {
+			if _, err := aims.Exec(name, r.ID); err != nil {
+				return err
+			}
 		}
 	}
 	return tx.Commit()

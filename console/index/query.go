@@ -55,7 +55,7 @@ func (f *Filter) where() (string, []any) {
 		one("origin = ?", f.Origin)
 	}
 	if f.Target != "" {
-		one("(target = ? OR instr(ips, ?) > 0)", f.Target, " "+f.Target+" ")
+		one("id IN (SELECT attack FROM aim WHERE name = ?)", f.Target)
 	}
 	if f.Incident != "" {
 		one("incident = ?", f.Incident)
@@ -78,12 +78,13 @@ func (f *Filter) where() (string, []any) {
 	return " WHERE " + strings.Join(conds, " AND "), args
 }
 
-// orders of a list, by their names in a URL.
+// orders of a list, by their names in a URL. Each falls as it rises, the other way round, so that one index serves both.
 var orders = map[string]string{
 	"": "last DESC, id DESC", "-last_seen": "last DESC, id DESC", "last_seen": "last, id", "-first_seen": "first DESC, id DESC", "first_seen": "first, id",
-	"severity": "severity, last DESC, id DESC", "-severity": "severity DESC, last DESC, id DESC", "-packets": "packets DESC, id DESC", "packets": "packets, id",
-	"id": "id", "-id": "id DESC", "class": "class, last DESC", "-class": "class DESC, last DESC", "origin": "origin, last DESC", "-origin": "origin DESC, last DESC",
-	"target": "target, last DESC", "-target": "target DESC, last DESC", "outcome": "outcome, last DESC", "-outcome": "outcome DESC, last DESC", "result": "result, last DESC", "-result": "result DESC, last DESC",
+	"severity": "severity, last DESC, id DESC", "-severity": "severity DESC, last, id", "-packets": "packets DESC, id DESC", "packets": "packets, id",
+	"id": "id", "-id": "id DESC", "class": "class, last DESC, id DESC", "-class": "class DESC, last, id", "origin": "origin, last DESC, id DESC", "-origin": "origin DESC, last, id",
+	"target": "target, last DESC, id DESC", "-target": "target DESC, last, id", "outcome": "outcome, last DESC, id DESC", "-outcome": "outcome DESC, last, id",
+	"result": "result, last DESC, id DESC", "-result": "result DESC, last, id",
 }
 
 // KnownOrder says whether List takes a sort by this name.
@@ -91,26 +92,47 @@ func KnownOrder(sort string) bool { _, ok := orders[sort]; return ok }
 
 // List is one page of attacks and how many there are in all.
 func (x *Index) List(ctx context.Context, f *Filter, sort string, limit, offset int) (list []attack.Record, total int, err error) {
-	where, args := f.where()
-	if err := x.db.QueryRowContext(ctx, `SELECT count(*) FROM attack`+where, args...).Scan(&total); err != nil {
-		return nil, 0, err
-	}
-	order, ok := orders[sort]
-	if !ok {
+	if !KnownOrder(sort) {
 		return nil, 0, fmt.Errorf("unknown order %q", sort)
 	}
-	list, err = x.records(ctx, `SELECT record FROM attack`+where+` ORDER BY `+order+` LIMIT ? OFFSET ?`, append(args, limit, offset)...)
+	where, args := f.where()
+	if err := x.db.QueryRowContext(ctx, countAll+where, args...).Scan(&total); err != nil {
+		return nil, 0, err
+	}
+	list, err = x.records(ctx, page(where, sort), append(args, limit, offset)...)
 	return list, total, err
 }
 
-// Needs is what wants a person now: grave, and not known to have failed.
-func (x *Index) Needs(ctx context.Context, f *Filter, limit int) ([]attack.Record, error) {
+const countAll = `SELECT count(*) FROM attack`
+
+// page finds the attacks of a page in an index before it reads any record.
+func page(where, sort string) string {
+	order := orders[sort]
+	return `SELECT record FROM attack WHERE id IN (SELECT id FROM attack` + where + ` ORDER BY ` + order + ` LIMIT ? OFFSET ?) ORDER BY ` + order
+}
+
+// needs is what wants a person, in the words of the index attack_needs, which holds only these.
+const needs = `severity <= 2 AND result <> 'failed' AND risk = 'real' AND authorised = 0 AND outcome <> 'foiled'`
+
+// Needs is what wants a person now: grave, and not known to have failed. total is how many there are in all.
+func (x *Index) Needs(ctx context.Context, f *Filter, limit int) (list []attack.Record, total int, err error) {
 	where, args := f.where()
 	if where == "" {
 		where = " WHERE 1"
 	}
-	return x.records(ctx, `SELECT record FROM attack`+where+` AND severity <= 2 AND result <> 'failed' AND risk = 'real' AND authorised = 0 AND outcome <> 'foiled'
-		ORDER BY result = 'succeeded' DESC, severity, last DESC, id DESC LIMIT ?`, append(args, limit)...)
+	where += " AND " + needs
+	if err := x.db.QueryRowContext(ctx, countNeeds+where, args...).Scan(&total); err != nil {
+		return nil, 0, err
+	}
+	list, err = x.records(ctx, wanted(where), append(args, limit)...)
+	return list, total, err
+}
+
+const countNeeds = `SELECT count(*) FROM attack INDEXED BY attack_needs`
+
+// wanted is a page of Needs: what succeeded before what may have.
+func wanted(where string) string {
+	return `SELECT record FROM attack INDEXED BY attack_needs` + where + ` ORDER BY result, severity, last DESC, id DESC LIMIT ?`
 }
 
 func (x *Index) records(ctx context.Context, query string, args ...any) ([]attack.Record, error) {
@@ -150,10 +172,22 @@ type Count struct {
 	N                           int64
 }
 
+const (
+	countGroups = `SELECT class, state, outcome, risk, authorised, count(*) FROM attack`
+	countBy     = ` GROUP BY state, authorised, risk, outcome, class`
+	spanOf      = `SELECT coalesce((SELECT min(first) FROM attack%[1]s), 0), coalesce((SELECT max(last) FROM attack%[1]s), 0)`
+	series      = `SELECT class, (first - ?) / ? AS at, count(*) FROM attack`
+	seriesBy    = ` GROUP BY 1, 2`
+	originsOf   = `SELECT origin, kind, country, count(*) AS n, min(severity), max(last) FROM attack`
+	originsBy   = ` GROUP BY 1, 2, 3 ORDER BY n DESC, 6 DESC, 1 LIMIT ?`
+	countriesOf = `SELECT country, count(*) FROM attack`
+	countriesBy = ` GROUP BY 1`
+)
+
 // Counts groups the attacks that pass a filter.
 func (x *Index) Counts(ctx context.Context, f *Filter) ([]Count, error) {
 	where, args := f.where()
-	rows, err := x.db.QueryContext(ctx, `SELECT class, state, outcome, risk, authorised, count(*) FROM attack`+where+` GROUP BY 1, 2, 3, 4, 5`, args...)
+	rows, err := x.db.QueryContext(ctx, countGroups+where+countBy, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -172,31 +206,31 @@ func (x *Index) Counts(ctx context.Context, f *Filter) ([]Count, error) {
 // Span is the time of the first and last attack that pass a filter, ms; 0, 0 if none does.
 func (x *Index) Span(ctx context.Context, f *Filter) (first, last int64, err error) {
 	where, args := f.where()
-	err = x.db.QueryRowContext(ctx, `SELECT coalesce(min(first), 0), coalesce(max(last), 0) FROM attack`+where, args...).Scan(&first, &last)
+	err = x.db.QueryRowContext(ctx, fmt.Sprintf(spanOf, where), append(args, args...)...).Scan(&first, &last)
 	return first, last, err
 }
 
 // Timeline counts attacks by class in equal steps of time from a start on, by the time they were first seen.
 func (x *Index) Timeline(ctx context.Context, f *Filter, from, step int64, steps int) (map[string][]int64, error) {
 	where, args := f.where()
-	rows, err := x.db.QueryContext(ctx, `SELECT class, (first - ?) / ? AS at, count(*) FROM attack`+where+` GROUP BY 1, 2`, append([]any{from, step}, args...)...)
+	rows, err := x.db.QueryContext(ctx, series+where+seriesBy, append([]any{from, step}, args...)...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	series := map[string][]int64{}
+	counts := map[string][]int64{}
 	for rows.Next() {
 		var class string
 		var at, n int64
 		if err := rows.Scan(&class, &at, &n); err != nil {
 			return nil, err
 		}
-		if series[class] == nil {
-			series[class] = make([]int64, steps)
+		if counts[class] == nil {
+			counts[class] = make([]int64, steps)
 		}
-		series[class][max(0, min(at, int64(steps-1)))] += n // before the window: still going on in it
+		counts[class][max(0, min(at, int64(steps-1)))] += n // before the window: still going on in it
 	}
-	return series, rows.Err()
+	return counts, rows.Err()
 }
 
 // Origin is one origin with its attacks.
@@ -212,7 +246,7 @@ type Origin struct {
 // Origins lists who attacked, the busiest first.
 func (x *Index) Origins(ctx context.Context, f *Filter, limit int) ([]Origin, error) {
 	where, args := f.where()
-	rows, err := x.db.QueryContext(ctx, `SELECT origin, kind, country, count(*) AS n, min(severity), max(last) FROM attack`+where+` GROUP BY 1, 2, 3 ORDER BY n DESC, 6 DESC, 1 LIMIT ?`, append(args, limit)...)
+	rows, err := x.db.QueryContext(ctx, originsOf+where+originsBy, append(args, limit)...)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +265,7 @@ func (x *Index) Origins(ctx context.Context, f *Filter, limit int) ([]Origin, er
 // Countries counts attacks by country; "" is unknown.
 func (x *Index) Countries(ctx context.Context, f *Filter) (map[string]int64, error) {
 	where, args := f.where()
-	rows, err := x.db.QueryContext(ctx, `SELECT country, count(*) FROM attack`+where+` GROUP BY 1`, args...)
+	rows, err := x.db.QueryContext(ctx, countriesOf+where+countriesBy, args...)
 	if err != nil {
 		return nil, err
 	}

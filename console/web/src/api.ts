@@ -1,4 +1,4 @@
-// The console's API as types, and one function to ask it. docs/console-api.yaml describes it.
+// The console's API as types, and one function to ask it. docs/openapi.yaml describes it.
 
 export interface Row {
   id: number; state: string; class: string; techniques: string[]; severity: number; risk: string; side: string;
@@ -37,7 +37,7 @@ export interface Classes {
 }
 
 export interface Figures { name?: string; foiled: number; contained: number; observed: number; decoy: number; none: number; authorised: number; open: number }
-export interface Summary extends Figures { classes: Figures[]; needs: Row[] }
+export interface Summary extends Figures { classes: Figures[]; needs: Row[]; needs_total: number }
 export interface Timeline { from_ms: number; to_ms: number; step_ms: number; series: { name: string; counts: number[] }[] }
 export interface List { total: number; items: Row[] }
 export interface Origins {

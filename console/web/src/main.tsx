@@ -66,8 +66,8 @@ function House({ leave }: { leave: () => void }) {
 }
 
 const kinds: Record<string, string> = {
-  demo: "Demonstration: these attacks are played from the project's own samples, at the time at which they are played. Nobody attacked this machine.",
-  recording: "Recording: these figures come from a capture. The shield saw it, but did not stand in the way.",
+  demo: "Demonstration: these attacks are recordings of the project's own, played now. Nobody attacked this machine.",
+  recording: "Recording: these figures come from a capture file. The shield read it and could stop nothing, so every outcome is observed.",
 };
 
 function Banner({ status, error }: { status?: Status; error?: string }) {
@@ -75,8 +75,8 @@ function Banner({ status, error }: { status?: Status; error?: string }) {
     <div aria-live="polite">
       {error && <p class="banner bad" role="alert">{error}</p>}
       {status?.fault && <p class="banner bad" role="alert">The console's index is not up to date: {status.fault}</p>}
-      {status && kinds[status.kind] && <p class="banner demo">{kinds[status.kind]}{status.stopped && " It has been played to its end."}</p>}
-      {status && status.kind === "live" && <p class="banner live">{status.stopped ? "The shield has stopped watching " : "Watching "}{status.source}.</p>}
+      {status && kinds[status.kind] && <p class={`banner ${status.kind}`} data-kind={status.kind}>{kinds[status.kind]}{status.stopped && " All of it has been played."}</p>}
+      {status && status.kind === "live" && <p class="banner live" data-kind="live">{status.stopped ? "The shield has stopped watching " : "Watching "}{status.source}.</p>}
     </div>
   );
 }

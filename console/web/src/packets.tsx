@@ -19,10 +19,10 @@ export function PacketsOf({ a, query }: { a: Detail; query: URLSearchParams }) {
     <Shown asked={list}>{(l) => {
       const at = l.items.find((p) => p.n === chosen) ?? l.items.find((p) => p.marks.length > 0) ?? l.items[0];
       const pages = Math.ceil(l.total / pageSize);
-      if (!at) return <p class="quiet">No packets are kept yet.</p>;
+      if (!at) return <p class="quiet">No packets are kept yet. They appear here by themselves.</p>;
       return (
         <>
-          <p>{number(l.total)} of {number(a.packets)} are kept. <a href={`/api/attacks/${a.id}/packets.pcap`} download>Download them as a capture</a>
+          <p>{number(l.total)} {l.total === 1 ? "packet is" : "packets are"} kept: what was recognised and what led to it. <a href={`/api/attacks/${a.id}/packets.pcap`} download>Download them as a capture</a>
             {a.packets_hash && <small> SHA-256 {a.packets_hash.slice(0, 16)}…</small>}</p>
           <div class="packets">
             <div>

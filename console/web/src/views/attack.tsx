@@ -1,4 +1,4 @@
-import type { Alert, Classes, Detail } from "../api";
+import type { Alert, Classes, Detail, Named } from "../api";
 import { useAnswer } from "../live";
 import { Brief, Place, Result, Severity, Shown } from "../parts";
 import { PacketsOf } from "../packets";
@@ -19,7 +19,7 @@ export function Attack({ id, query }: { id: string; query: URLSearchParams }) {
         <p class="tags"><Result row={a} /> {a.state === "opened" ? <span class="tag open">still open, not counted yet</span> : <span class={`tag ${a.outcome}`}>{a.outcome}</span>}
           {a.risk !== "real" && <span class="tag">risk {a.risk}</span>} {a.authorised && <span class="tag">authorised: shown, never counted</span>}</p>
         <div class="two">
-          <section><h2>Facts</h2><Facts a={a} /></section>
+          <section><h2>Facts</h2><Facts a={a} classes={classes} /></section>
           <section><h2>Course</h2><Course a={a} /><Sources a={a} /></section>
         </div>
         <section id="packets"><h2>Packets</h2><PacketsOf a={a} query={query} /></section>
@@ -34,19 +34,25 @@ export function Attack({ id, query }: { id: string; query: URLSearchParams }) {
 
 const protocols: Record<number, string> = { 1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP" };
 
-function Facts({ a }: { a: Detail }) {
+const sides: Record<string, string> = { outside: "the origin is outside the protected networks", inside: "the origin is inside the protected networks: one of your own hosts attacks" };
+
+function Facts({ a, classes }: { a: Detail; classes?: Classes }) {
   const o = a.origin_detail, t = a.target_detail;
+  const meaning = (list: Named[] | undefined, name: string) => list?.find((x) => x.name === name)?.definition;
   const facts: [string, preact.ComponentChildren][] = [
     ["Class", <>{a.class} <small>{a.class_definition}</small></>],
-    ["Techniques", a.techniques.join(", ")],
+    ["Techniques", a.techniques.length > 0 && <>{a.techniques.join(", ")} <small>names of MITRE ATT&amp;CK</small></>],
     ["Severity", severityName[a.severity]],
+    ["Result", <>{a.result} <small>{meaning(classes?.results, a.result)}</small></>],
+    ["Outcome", <>{a.state === "opened" ? "open" : a.outcome} <small>{a.state === "opened" ? "judged when it ends" : meaning(classes?.outcomes, a.outcome)}</small></>],
     ["Origin", <><a href={address("/attacks", { origin: a.origin })}>{a.origin}</a> <Place code={a.country} /> <small>{o.proven ? "proven by two-way contact" : "unproven: the address may be forged"}</small></>],
     ["Target", <><a href={address("/attacks", { target: a.target })}>{a.target}</a> <small>{t.ips.slice(0, 6).join(", ")}{t.count > 6 && `, ${number(t.count)} in all`}</small></>],
     ["Ports", t.ports.length ? `${protocols[t.proto] ?? ""} ${t.ports.slice(0, 12).join(", ")}${t.ports.length > 12 ? " …" : ""}` : ""],
     ["Subject", a.subject],
-    ["Side", a.side],
-    ["Risk", a.risk],
-    ["Seen", `${number(a.observations)} observations in ${number(a.flows)} flows, ${number(a.packets)} packets, ${bytes(a.bytes)}`],
+    ["Side", <>{a.side} <small>{sides[a.side]}</small></>],
+    ["Risk", <>{a.risk} <small>{meaning(classes?.risks, a.risk)}</small></>],
+    ["Seen", <>{number(a.observations)} {a.observations === 1 ? "observation" : "observations"} in {number(a.flows)} {a.flows === 1 ? "flow" : "flows"}, {number(a.packets)} {a.packets === 1 ? "packet" : "packets"}, {bytes(a.bytes)}
+      {a.state === "opened" && <small>as it stood when the attack was opened; told in full when it ends</small>}</>],
   ];
   return <dl class="facts">{facts.filter(([, v]) => v).map(([k, v]) => <div key={k}><dt>{k}</dt><dd>{v}</dd></div>)}</dl>;
 }

@@ -59,9 +59,10 @@ function Filters({ query }: { query: URLSearchParams }) {
   }, []);
   const select = (name: string, label: string, values: string[]) => (
     <label key={name}>{label}
-      <select name={name} value={query.get(name) ?? ""} onChange={(e) => set({ [name]: e.currentTarget.value })}>
+      <select name={name} value={chosen(query, name)} onChange={(e) => set({ [name]: e.currentTarget.value })}>
         <option value="">any</option>
-        {values.map((v) => <option key={v} value={v} selected={query.get(name) === v}>{name === "severity" ? severityName[Number(v)] : v}</option>)}
+        {chosen(query, name) === several && <option value={several} selected>{query.getAll(name).join(" or ")}</option>}
+        {values.map((v) => <option key={v} value={v} selected={chosen(query, name) === v}>{name === "severity" ? severityName[Number(v)] : v}</option>)}
       </select>
     </label>
   );
@@ -81,6 +82,9 @@ function Filters({ query }: { query: URLSearchParams }) {
     </form>
   );
 }
+
+const several = "several";
+const chosen = (query: URLSearchParams, name: string) => (query.getAll(name).length > 1 ? several : (query.get(name) ?? ""));
 
 function Day({ name, label, query, set }: { name: string; label: string; query: URLSearchParams; set: (c: Record<string, string>) => void }) {
   const ms = Number(query.get(name));

@@ -17,7 +17,8 @@ export function Origins({ query, status }: { query: URLSearchParams; status?: St
           <div class="world">
             <section>
               <Map_ dots={o.countries} to={(code) => from({ country: code })} />
-              <p class="quiet">{status && (status.country_db ? `Countries by ${status.country_db}. ` : "No country database is loaded: origins have no place. ")}
+              {o.countries.length === 0 && o.unplaced > 0 && <p>No origin here has a country, so the map has no dots: private and reserved addresses belong to none, and an unproven origin may be forged. <a href={from({ country: "none" })}>See them in the list.</a></p>}
+              <p class="quiet">{status && (status.country_db ? `Countries: ${status.country_db}. ` : "No country database is loaded: origins have no place. ")}
                 A country is where an address is registered, not who stands behind it. The shapes are Natural Earth's, simplified.</p>
             </section>
             <section>

@@ -27,19 +27,23 @@ export function Overview({ query }: { query: URLSearchParams }) {
             <Apart name="without risk" value={s.none} to={address("/attacks", having(query, { risk: "none", state: "closed" }))} text="that every target refused" />
             <Apart name="authorised" value={s.authorised} to={address("/attacks", having(query, { authorised: "1" }))} text="of your own scanners, never counted" />
           </p>
-          <section>
-            <h2>Attacks over time</h2>
-            <Shown asked={timeline}>{(t) => <Stack data={t} what="Attacks by class, when first seen" chosen={choose} />}</Shown>
-          </section>
-          <div class="two">
-            <section>
+          <div class="two first">
+            <section class="needs">
               <h2>Needs a person now</h2>
-              {s.needs.length ? <Brief rows={s.needs} /> : <p class="quiet">Nothing grave that succeeded or may have.</p>}
+              {s.needs.length ? <Brief rows={s.needs} /> : <p class="quiet">Nothing: no attack of severity 1 or 2 succeeded or may have.</p>}
+              {s.needs_total > s.needs.length && <p><a href={wanting(query)}>All {number(s.needs_total)} that need a person</a></p>}
+              {s.needs.length > 0 && <p class="quiet">Severity 1 or 2, not stopped by the shield, and not known to have failed.</p>}
             </section>
-            <section>
-              <h2>By class</h2>
-              {s.classes.length ? <ByClass classes={s.classes} query={query} /> : <p class="quiet">No attack yet. The first appears here by itself.</p>}
-            </section>
+            <div>
+              <section>
+                <h2>Attacks over time</h2>
+                <Shown asked={timeline}>{(t) => <Stack data={t} what="Attacks by class, when first seen" chosen={choose} />}</Shown>
+              </section>
+              <section>
+                <h2>By class</h2>
+                {s.classes.length ? <ByClass classes={s.classes} query={query} /> : <p class="quiet">No attack yet. The first appears here by itself.</p>}
+              </section>
+            </div>
           </div>
         </>
       )}</Shown>
@@ -60,6 +64,16 @@ function Figure({ name, value, query, classes }: { name: string; value: number; 
       </details>
     </article>
   );
+}
+
+/** The list's address with the filter that stands behind "needs a person". */
+function wanting(query: URLSearchParams): string {
+  const q = having(query, { risk: "real", authorised: "0", sort: "severity" });
+  for (const [name, values] of Object.entries({ severity: ["1", "2"], result: ["succeeded", "unknown"], outcome: ["contained", "observed"] })) {
+    q.delete(name);
+    for (const v of values) q.append(name, v);
+  }
+  return address("/attacks", q);
 }
 
 function Apart({ name, value, to, text }: { name: string; value: number; to: string; text: string }) {
