@@ -25,24 +25,42 @@ func (c *Console) handler() (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/session", func(w http.ResponseWriter, r *http.Request) { answer(w, map[string]string{"state": c.login.state(r)}) })
-	mux.HandleFunc("POST /api/setup", c.setup)
-	mux.HandleFunc("POST /api/login", c.logIn)
-	mux.HandleFunc("POST /api/logout", func(w http.ResponseWriter, r *http.Request) {
-		c.login.end(w, r)
-		answer(w, map[string]string{"state": "login"})
-	})
-	for pattern, h := range map[string]http.HandlerFunc{
-		"GET /api/status": c.status, "GET /api/classes": c.classes, "GET /api/summary": c.summary, "GET /api/timeline": c.timeline,
-		"GET /api/attacks": c.attacks, "GET /api/attacks/{id}": c.attack, "GET /api/attacks/{id}/packets": c.packetList,
-		"GET /api/attacks/{id}/packets.pcap": c.packetFile, "GET /api/attacks/{id}/proof": c.proof, "GET /api/origins": c.origins,
-		"GET /api/ledger": c.ledger, "GET /api/events": c.stream,
-	} {
-		mux.HandleFunc(pattern, c.private(h))
+	for _, r := range c.routes() {
+		if r.private {
+			r.handle = c.private(r.handle)
+		}
+		mux.HandleFunc(r.pattern, r.handle)
 	}
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "no such address") })
 	mux.Handle("/", pages(page))
 	return c.guard(mux), nil
+}
+
+// route is one address of the API.
+type route struct {
+	pattern string
+	private bool // behind the login
+	handle  http.HandlerFunc
+}
+
+// routes are all addresses of the API; docs/openapi.yaml describes each.
+func (c *Console) routes() []route {
+	return []route{
+		{"GET /api/session", false, c.session}, {"POST /api/setup", false, c.setup}, {"POST /api/login", false, c.logIn}, {"POST /api/logout", false, c.logOut},
+		{"GET /api/status", true, c.status}, {"GET /api/classes", true, c.classes}, {"GET /api/summary", true, c.summary}, {"GET /api/timeline", true, c.timeline},
+		{"GET /api/attacks", true, c.attacks}, {"GET /api/attacks/{id}", true, c.attack}, {"GET /api/attacks/{id}/packets", true, c.packetList},
+		{"GET /api/attacks/{id}/packets.pcap", true, c.packetFile}, {"GET /api/attacks/{id}/proof", true, c.proof}, {"GET /api/origins", true, c.origins},
+		{"GET /api/ledger", true, c.ledger}, {"GET /api/events", true, c.stream},
+	}
+}
+
+func (c *Console) session(w http.ResponseWriter, r *http.Request) {
+	answer(w, map[string]string{"state": c.login.state(r)})
+}
+
+func (c *Console) logOut(w http.ResponseWriter, r *http.Request) {
+	c.login.end(w, r)
+	answer(w, map[string]string{"state": "login"})
 }
 
 // guard refuses other hosts' names (DNS rebinding) and other sites' requests, and sets what every answer bears.

@@ -114,9 +114,9 @@ const rooms = {
     classes: classNames.map((name) => ({ name, definition: `An origin that tries ${name}.`, severity: 2, techniques: ["T1046"], gap_s: 300 })) }),
   summary: (s, res, q) => {
     const attacks = passing(s, q);
-    const needs = attacks.filter((a) => a.severity <= 2 && a.result !== "failed" && a.risk === "real" && a.outcome !== "foiled" && !a.authorised).sort((a, b) => b.last_ms - a.last_ms).slice(0, 5);
+    const needs = attacks.filter((a) => a.severity <= 2 && a.result !== "failed" && a.risk === "real" && a.outcome !== "foiled" && !a.authorised).sort((a, b) => b.last_ms - a.last_ms);
     const classes = classNames.map((name) => ({ name, ...figures(attacks.filter((a) => a.class === name)) })).filter((c) => attacks.some((a) => a.class === c.name));
-    answer(res, 200, { ...figures(attacks), classes, needs });
+    answer(res, 200, { ...figures(attacks), classes, needs: needs.slice(0, 5), needs_total: needs.length });
   },
   timeline: (s, res, q) => {
     const attacks = passing(s, q);
