@@ -56,7 +56,7 @@ func openLogin(file string, now func() time.Time) (*login, error) {
 		return nil, fmt.Errorf("reading the console's login: %w", err)
 	}
 	l.saved = &savedPassword{}
-	if err := json.Unmarshal(b, l.saved); err != nil || len(l.saved.Hash) != 32 || l.saved.Rounds < 1 {
+	if err := json.Unmarshal(b, l.saved); err != nil || len(l.saved.Hash) != 32 || len(l.saved.Salt) < 16 || l.saved.Rounds < passwordRounds {
 		return nil, fmt.Errorf("%s is not a console login; remove it to choose a new password", file)
 	}
 	return l, nil
