@@ -6,7 +6,7 @@ WEB     := console/web
 PAGE    := $(if $(wildcard $(WEB)/package.json),$(WEB)/dist/index.html)
 export CGO_ENABLED := 0
 
-.PHONY: build run test kills lint bench conformance score bench-peer clean
+.PHONY: build run test e2e kills lint bench conformance score bench-peer clean
 
 build: $(PAGE)
 	$(GO) build -o bin/dejpha ./cmd/dejpha
@@ -20,6 +20,10 @@ run: build
 test: $(PAGE)
 	$(GO) vet ./...
 	$(GO) test ./...
+
+# The console in a headless Chromium: the page against made-up attacks, and the real program from its setup token on.
+e2e: build
+	scripts/e2e.sh $(WEB)
 
 # The real program, killed 100 times at random moments, loses nothing it acknowledged and counts nothing twice.
 kills:
