@@ -35,6 +35,7 @@ type row struct {
 	Outcome      string   `json:"outcome"`
 	Result       string   `json:"result"`
 	Authorised   bool     `json:"authorised"`
+	Overflow     bool     `json:"overflow"`
 	Origin       string   `json:"origin"`
 	OriginKind   string   `json:"origin_kind"`
 	Country      string   `json:"country"`
@@ -59,7 +60,7 @@ type row struct {
 func (c *Console) row(r *attack.Record) row {
 	return row{
 		ID: r.ID, State: r.State, Class: r.Class, Techniques: list(r.Techniques), Severity: r.Severity, Risk: r.Risk, Side: r.Side,
-		Outcome: r.Outcome, Result: r.Result, Authorised: r.Authorised, Origin: r.OriginText(), OriginKind: index.OriginKind(r),
+		Outcome: r.Outcome, Result: r.Result, Authorised: r.Authorised, Overflow: r.Overflow, Origin: index.OriginName(r), OriginKind: index.OriginKind(r),
 		Country: c.index.Country(r), Target: r.Target.Group, TargetIPs: r.Target.Count, Ports: list(r.Target.Ports), Subject: r.Subject,
 		First: r.FirstSeen / 1e6, Last: r.LastSeen / 1e6, Closed: r.ClosedAt / 1e6, Observations: r.Observations, Flows: r.Flows,
 		Packets: r.Packets, Bytes: r.Bytes, Alerts: len(r.Alerts), Incident: r.Incident, Leaf: r.Evidence.Leaf, Story: r.Story,
@@ -130,7 +131,7 @@ func (c *Console) status(w http.ResponseWriter, r *http.Request) {
 	answer(w, map[string]any{
 		"kind": c.opt.Status.Kind, "source": c.opt.Status.Source, "origin": c.opt.Status.Origin, "key": evidence.Fingerprint(c.opt.Status.Verifier),
 		"version": c.opt.Status.Version, "started_ms": c.started.UnixMilli(), "now_ms": c.opt.Now().UnixMilli(), "stopped": c.stopped,
-		"log_size": leaf + 1, "country_db": c.places.Name(), "time_first_ms": first, "time_last_ms": last, "fault": fault,
+		"log_size": leaf + 1, "country_db": c.places.Name(), "behind": c.behind.Load() || c.building.Load(), "time_first_ms": first, "time_last_ms": last, "fault": fault,
 	})
 }
 

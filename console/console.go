@@ -83,18 +83,20 @@ type Inspector interface {
 
 // Console is a running console. Attack, Packets and Ledger may be called from one goroutine at a time.
 type Console struct {
-	opt     Options
-	index   *index.Index
-	places  *place.Places
-	login   *login
-	events  events
-	queue   chan item
-	behind  atomic.Bool // records were not queued: read them from the evidence
-	done    chan struct{}
-	server  *http.Server
-	address string
-	started time.Time
-	ending  sync.Once
+	opt      Options
+	index    *index.Index
+	places   *place.Places
+	login    *login
+	events   events
+	queue    chan item
+	behind   atomic.Bool // the evidence has records that the index lacks
+	building atomic.Bool // they are being read
+	done     chan struct{}
+	server   *http.Server
+	address  string
+	started  time.Time
+	ending   sync.Once
+	closing  atomic.Bool
 
 	mu      sync.Mutex
 	total   index.Ledger
@@ -116,6 +118,8 @@ type item struct {
 
 // ErrAddress says that the address to listen on is not one it takes.
 var ErrAddress = errors.New("console address")
+
+var errClosing = errors.New("the console closes")
 
 // ErrListen says that the address cannot be listened on.
 var ErrListen = errors.New("the console cannot listen")
@@ -139,37 +143,90 @@ func New(opt Options) (*Console, error) {
 	if c.index, _, err = index.Open(filepath.Join(opt.State, "console.db"), opt.Status.Origin, c.places.Country); err != nil {
 		return nil, err
 	}
-	if err := c.catchUp(); err != nil {
-		_ = c.index.Close()
-		return nil, err
-	}
+	c.behind.Store(true)
 	go c.fill()
 	return c, nil
 }
 
-// catchUp reads into the index what was sealed since its last leaf.
+// catchUp reads into the index what was sealed since its last leaf, and tells the pages as it goes: of a long log that
+// takes minutes, in which the shield already works.
 func (c *Console) catchUp() error {
 	leaf, err := c.index.LastLeaf()
 	if err != nil {
 		return err
 	}
-	records, err := evidence.Records(c.opt.Evidence, leaf+1)
+	var batch []attack.Record
+	kind := false
+	put := func() error {
+		defer func() { batch = batch[:0] }()
+		defer c.events.tell()
+		if kind {
+			return c.index.PutErased(batch)
+		}
+		return c.index.Put(batch)
+	}
+	err = evidence.Sealed(c.opt.Evidence, leaf+1, func(r attack.Record, erased bool) error {
+		if len(batch) >= batchMax || len(batch) > 0 && kind != erased {
+			if err := put(); err != nil {
+				return err
+			}
+		}
+		if c.closing.Load() {
+			return errClosing
+		}
+		kind = erased
+		batch = append(batch, r)
+		return nil
+	})
+	if errors.Is(err, errClosing) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("reading the evidence for the console: %w", err)
 	}
-	for len(records) > 0 {
-		n := min(len(records), batchMax)
-		if err := c.index.Put(records[:n]); err != nil {
+	return put()
+}
+
+// forgetErased lets go of what the index knows of attacks whose private parts were erased or fell to retention. The
+// oldest fall first, so the first that is still whole ends it.
+func (c *Console) forgetErased() error {
+	for {
+		leaf, err := c.index.OldestPrivate()
+		if err != nil || leaf < 0 {
 			return err
 		}
-		records = records[n:]
+		if _, err := evidence.ReadPrivate(c.opt.Evidence, leaf); !errors.Is(err, evidence.ErrErased) {
+			return nil // another error is told where the attack is asked for
+		}
+		b, err := evidence.ReadLeaf(c.opt.Evidence, leaf)
+		if err != nil {
+			return err
+		}
+		x, err := evidence.ReadAttackLeaf(b)
+		if err != nil {
+			return err
+		}
+		if err := c.index.PutErased([]attack.Record{x.Public(leaf)}); err != nil {
+			return err
+		}
 	}
-	return nil
+}
+
+// catch brings the index up to the evidence if it is behind.
+func (c *Console) catch() {
+	if c.behind.Swap(false) { // first: what is missed from now on is caught up with next time
+		c.building.Store(true)
+		c.keep(c.catchUp())
+		c.building.Store(false)
+		c.events.tell()
+	}
 }
 
 // fill takes what is told into the index until Close.
 func (c *Console) fill() {
 	defer close(c.done)
+	c.catch()
+	c.keep(c.forgetErased())
 	var batch []attack.Record
 	for it := range c.queue {
 		batch = batch[:0]
@@ -178,6 +235,7 @@ func (c *Console) fill() {
 				batch = append(batch, *it.record)
 			} else {
 				c.keep(c.index.Minute(it.minute, it.ledger, it.open))
+				c.keep(c.forgetErased())
 			}
 			if len(batch) >= batchMax {
 				break
@@ -188,9 +246,7 @@ func (c *Console) fill() {
 				more = false
 			}
 		}
-		if c.behind.Swap(false) { // first: the batch may hold leaves past the missing ones
-			c.keep(c.catchUp())
-		}
+		c.catch() // first: the batch may hold leaves past the missing ones
 		if len(batch) > 0 {
 			c.keep(c.index.Put(batch))
 		}
@@ -305,6 +361,7 @@ func (c *Console) Close() (err error) {
 
 func (c *Console) end() error {
 	c.events.close()
+	c.closing.Store(true)
 	if c.server != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()

@@ -298,6 +298,7 @@ func TestIndexIsBuiltAgain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			(&site{Console: c, t: t}).settle(2)
 			_, total, err := c.index.List(t.Context(), &index.Filter{}, "", 10, 0)
 			if err != nil || total != 2 {
 				t.Errorf("%d attacks, %v", total, err)
@@ -330,6 +331,76 @@ func TestOnlyLoopback(t *testing.T) {
 	for _, listen := range []string{"0.0.0.0:8470", "192.0.2.1:80", "x", ""} {
 		if _, err := New(Options{State: t.TempDir(), Listen: listen, Now: time.Now}); err == nil {
 			t.Errorf("%q was taken", listen)
+		}
+	}
+}
+
+// What is erased in the log is forgotten by the index too, and still counted, also when the index is built again.
+func TestErasedAttacksStayCounted(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, record(1, "scan"), record(2, "exploit"), record(3, "scan")).enter()
+	s.settle(3)
+	private := filepath.Join(s.opt.Evidence, "private")
+	if err := os.Rename(private, private+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	for _, again := range []bool{false, true} {
+		if again {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(filepath.Join(dir, "console.db")); err != nil {
+				t.Fatal(err)
+			}
+			var err error
+			if s.Console, err = New(s.opt); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Serve(); err != nil {
+				t.Fatal(err)
+			}
+			s.client.Jar, _ = cookiejar.New(nil)
+			if code, body := s.do("POST", "/api/login", `{"password":"correct horse"}`); code != 200 {
+				t.Fatal(code, body)
+			}
+		} else {
+			s.Ledger(index.Ledger{}, 0, t0)
+		}
+		var list struct {
+			Total int
+			Items []row
+		}
+		for range 2000 {
+			if s.get("/api/attacks?origin=erased", &list); list.Total == 3 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if s.get("/api/attacks?sort=first_seen", &list); list.Total != 3 {
+			t.Fatalf("again %v: %d attacks", again, list.Total)
+		}
+		for i, a := range list.Items {
+			want := record(i+1, "")
+			if a.Origin != "erased" || a.OriginKind != "erased" || a.Target != "" || a.Class == "" || a.Severity != want.Severity || a.Outcome != want.Outcome || a.Risk != want.Risk || a.Packets != 9 || a.Techniques[0] != "T1046" ||
+				a.First != want.FirstSeen/1e6 || strings.Contains(a.Story, "193.0.6") {
+				t.Errorf("again %v: %+v", again, a)
+			}
+			if !again && a.ID != uint64(i+1) {
+				t.Errorf("its number went: %d", a.ID)
+			}
+		}
+		id := fmt.Sprint(list.Items[0].ID)
+		for query, want := range map[string]int{"?q=193.0.6.1": 0, "?target=10.0.0.1": 0, "?origin=193.0.6.1": 0, "?country=NL": 0, "?class=scan": 2} {
+			if s.get("/api/attacks"+query, &list); list.Total != want {
+				t.Errorf("again %v: %s finds %d", again, query, list.Total)
+			}
+		}
+		if code, _ := s.do("GET", "/api/attacks/"+id+"/proof", ""); code != 200 {
+			t.Errorf("its proof: %d", code)
+		}
+		var sum figures
+		if s.get("/api/summary", &sum); sum.Observed != 3 {
+			t.Errorf("again %v: %+v", again, sum)
 		}
 	}
 }

@@ -168,9 +168,15 @@ func (c *Console) packetFile(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "no packets are kept with this attack")
 		return
 	}
+	file := c.opt.Inspector.Capture(frames)
+	if a.Evidence.Leaf >= 0 { // the very bytes whose hash the log holds
+		if kept, err := evidence.ReadPackets(c.opt.Evidence, a.Evidence.Leaf); err == nil {
+			file = kept
+		}
+	}
 	w.Header().Set("Content-Type", "application/vnd.tcpdump.pcap")
 	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="attack-%d.pcap"`, a.ID))
-	_, _ = w.Write(c.opt.Inspector.Capture(frames))
+	_, _ = w.Write(file)
 }
 
 // caveats stand beside every proof.
@@ -203,16 +209,20 @@ func (c *Console) proof(w http.ResponseWriter, r *http.Request) {
 	for _, h := range p.Path {
 		path = append(path, hex.EncodeToString(h))
 	}
-	var commitments []string
-	if all, err := evidence.Commitments(c.opt.Evidence, a.Evidence.Leaf); err == nil {
-		for _, x := range all {
-			commitments = append(commitments, hex.EncodeToString(x[:]))
+	type opening struct {
+		Salt  []byte `json:"salt"`
+		Value []byte `json:"value"`
+	}
+	var openings []opening // null when the private part is erased
+	if all, err := evidence.Openings(c.opt.Evidence, a.Evidence.Leaf); err == nil {
+		for _, o := range all {
+			openings = append(openings, opening(o))
 		}
 	}
 	answer(w, map[string]any{
 		"sealed": true, "index": p.Index, "leaf": hex.EncodeToString(p.Leaf), "size": p.Size, "path": path, "root": hex.EncodeToString(p.Root),
 		"checkpoint": string(p.Checkpoint), "verifier": p.Verifier, "key_fingerprint": evidence.Fingerprint(p.Verifier), "ordinal": leaf.Ordinal,
-		"cell":        map[string]string{"class": a.Class, "outcome": a.Outcome, "result": a.Result, "risk": a.Risk, "side": a.Side},
-		"commitments": commitments, "caveats": caveats,
+		"cell":     map[string]string{"class": a.Class, "outcome": a.Outcome, "result": a.Result, "risk": a.Risk, "side": a.Side},
+		"openings": openings, "caveats": caveats,
 	})
 }

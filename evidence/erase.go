@@ -83,21 +83,72 @@ func ReadRecord(dir string, leaf int64) (attack.Record, error) {
 	return joined(&p, leaf)
 }
 
-// Records returns the sealed attacks of a folder from a leaf on; erased ones are left out.
-func Records(dir string, from int64) ([]attack.Record, error) {
-	var out []attack.Record
+// Sealed hands over the sealed attacks of a folder from a leaf on, one at a time. Of an erased one only the leaf's
+// public part is there: no number, no origin, no target.
+func Sealed(dir string, from int64, do func(r attack.Record, erased bool) error) error {
 	_, err := scan(filepath.Join(dir, "entries"), func(i int64, _ uint64, b []byte) error {
 		if i < from || b[0] != typeAttack {
 			return nil
 		}
 		r, err := ReadRecord(dir, i)
-		if errors.Is(err, ErrErased) {
-			return nil
+		if err == nil {
+			return do(r, false)
 		}
-		out = append(out, r)
-		return err
+		if !errors.Is(err, ErrErased) {
+			return err
+		}
+		l, err := decodeAttack(b)
+		if err != nil {
+			return &CorruptError{fmt.Sprintf("leaf %d cannot be read", i)}
+		}
+		return do(l.Public(i), true)
+	})
+	return err
+}
+
+// Records returns the sealed attacks of a folder from a leaf on; erased ones are left out.
+func Records(dir string, from int64) ([]attack.Record, error) {
+	var out []attack.Record
+	err := Sealed(dir, from, func(r attack.Record, erased bool) error {
+		if !erased {
+			out = append(out, r)
+		}
+		return nil
 	})
 	return out, err
+}
+
+// Public is what a leaf alone says of its attack, as it is left when the private part is erased.
+func (l *AttackLeaf) Public(leaf int64) attack.Record {
+	name := func(names map[string]uint8, n uint8) string {
+		for s, v := range names {
+			if v == n {
+				return s
+			}
+		}
+		return ""
+	}
+	r := attack.Record{
+		State: "closed", Class: attack.Table()[l.Class].Name, Severity: l.Severity, Outcome: name(outcomes, l.OutcomeResult/3), Result: name(results, l.OutcomeResult%3),
+		Side: attack.Outside, Overflow: l.Flags&flagOverflow != 0, EndOfInput: l.Flags&flagEnd != 0,
+		FirstSeen: int64(l.FirstSeen) * 1000, LastSeen: int64(l.LastSeen) * 1000, ClosedAt: int64(l.ClosedAt) * 1000, OpenedAt: int64(l.FirstSeen) * 1000,
+		Observations: uint64(l.Observations), Packets: l.Packets, Bytes: l.Bytes, PacketsStopped: l.PacketsStopped, BytesStopped: l.BytesStopped,
+		Evidence: attack.Evidence{Leaf: leaf}, Story: "Who and what it was is erased; that it was, and how it was counted, stays proven.",
+	}
+	for s, v := range risks {
+		if v == l.Flags&flagRisk {
+			r.Risk = s
+		}
+	}
+	if l.Flags&flagSide != 0 {
+		r.Side = attack.Inside
+	}
+	if main, sub := l.Technique/1000, l.Technique%1000; sub != 0 {
+		r.Techniques = []string{fmt.Sprintf("T%04d.%03d", main, sub)}
+	} else if main != 0 {
+		r.Techniques = []string{fmt.Sprintf("T%04d", main)}
+	}
+	return r
 }
 
 // errPending keeps acknowledged attacks from being lost on the way: Flush hands them over.

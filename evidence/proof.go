@@ -142,10 +142,11 @@ func ReadLeaf(dir string, leaf int64) ([]byte, error) {
 // ReadAttackLeaf is ReadLeaf with the fields of an attack's leaf.
 func ReadAttackLeaf(b []byte) (AttackLeaf, error) { return decodeAttack(b) }
 
-// Commitments are the eight field commitments of a leaf's private part; their hash with 0x21 before them is the
-// leaf's private commitment. ErrErased when its seed is gone.
-func Commitments(dir string, leaf int64) ([fieldCount][32]byte, error) {
-	var out [fieldCount][32]byte
+// Opening opens the commitment of one field of a private part: FieldCommitment of its salt and value.
+type Opening struct{ Salt, Value []byte } // a nil value is absent
+
+// Openings are those of a leaf's eight fields. ErrErased when its seed is gone.
+func Openings(dir string, leaf int64) (out [fieldCount]Opening, err error) {
 	s, err := readSlot(dir, leaf)
 	if err != nil {
 		return out, err
@@ -155,7 +156,20 @@ func Commitments(dir string, leaf int64) ([fieldCount][32]byte, error) {
 		return out, err
 	}
 	for i, v := range p {
-		out[i] = FieldCommitment(i, salt(s.seed[:], i), v)
+		out[i] = Opening{salt(s.seed[:], i), v}
+	}
+	return out, nil
+}
+
+// Commitments are the eight field commitments of a leaf's private part; their hash with 0x21 before them is the
+// leaf's private commitment. ErrErased when its seed is gone.
+func Commitments(dir string, leaf int64) (out [fieldCount][32]byte, err error) {
+	all, err := Openings(dir, leaf)
+	if err != nil {
+		return out, err
+	}
+	for i, o := range all {
+		out[i] = FieldCommitment(i, o.Salt, o.Value)
 	}
 	return out, nil
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // version of the tables; another one is thrown away.
-const version = "2"
+const version = "3"
 
 const tables = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -28,10 +28,11 @@ CREATE TABLE attack (
 	side TEXT NOT NULL, outcome TEXT NOT NULL, result TEXT NOT NULL, authorised INTEGER NOT NULL,
 	origin TEXT NOT NULL, kind TEXT NOT NULL, country TEXT NOT NULL, target TEXT NOT NULL,
 	first INTEGER NOT NULL, last INTEGER NOT NULL, closed INTEGER NOT NULL, packets INTEGER NOT NULL,
-	incident INTEGER NOT NULL, leaf INTEGER NOT NULL, words TEXT NOT NULL, record BLOB NOT NULL);
+	incident INTEGER NOT NULL, leaf INTEGER NOT NULL, erased INTEGER NOT NULL, words TEXT NOT NULL, record BLOB NOT NULL);
 CREATE TABLE aim (name TEXT NOT NULL, attack INTEGER NOT NULL, PRIMARY KEY (name, attack)) WITHOUT ROWID;
 CREATE INDEX aim_attack ON aim (attack);
 CREATE INDEX attack_leaf ON attack (leaf);
+CREATE INDEX attack_private ON attack (leaf) WHERE erased = 0 AND leaf >= 0;
 CREATE INDEX attack_count ON attack (state, authorised, risk, outcome, class);
 CREATE INDEX attack_place ON attack (origin, kind, country, severity, last);
 CREATE INDEX attack_country ON attack (country, last DESC, id DESC);
@@ -97,7 +98,7 @@ func open(file, origin string, place func(string) string) (*Index, bool, error) 
 }
 
 func connect(file string, place func(string) string) (*Index, error) {
-	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=busy_timeout(5000)&_pragma=cache_size(-4000)")
+	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=busy_timeout(5000)&_pragma=cache_size(-4000)&_pragma=secure_delete(on)")
 	if err != nil {
 		return nil, err
 	}
@@ -158,24 +159,51 @@ func (x *Index) LastLeaf() (leaf int64, err error) {
 	return leaf, err
 }
 
-// put takes one attack in. What is told of its opening never replaces its end, whichever comes first.
-const put = `INSERT INTO attack VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET
+// putOne takes one attack in. What is told of its opening never replaces its end, whichever comes first.
+const putOne = `INSERT INTO attack VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET
 	state = excluded.state, class = excluded.class, severity = excluded.severity, risk = excluded.risk, side = excluded.side, outcome = excluded.outcome,
 	result = excluded.result, authorised = excluded.authorised, origin = excluded.origin, kind = excluded.kind, country = excluded.country, target = excluded.target,
-	first = excluded.first, last = excluded.last, closed = excluded.closed, packets = excluded.packets, incident = excluded.incident, leaf = excluded.leaf,
+	first = excluded.first, last = excluded.last, closed = excluded.closed, packets = excluded.packets, incident = excluded.incident, leaf = excluded.leaf, erased = excluded.erased,
 	words = excluded.words, record = excluded.record WHERE state = 'opened' OR excluded.state <> 'opened'`
 
 // aim notes a name by which an attack's target is found.
 const aim = `INSERT OR IGNORE INTO aim VALUES (?,?)`
 
 // Put takes attacks in, one transaction for all; the record of an attack's end replaces that of its opening.
-func (x *Index) Put(records []attack.Record) error {
+func (x *Index) Put(records []attack.Record) error { return x.put(records, false) }
+
+// erasedFrom is where the numbers begin of attacks that are found erased: their own numbers went with their private parts.
+const erasedFrom = 1 << 52
+
+// PutErased takes in attacks of which only the leaf's public part is left. What the index knew of who and what they
+// were goes too, except an attack's number, if it knew that.
+func (x *Index) PutErased(records []attack.Record) error {
+	for i := range records {
+		r := &records[i]
+		r.ID = erasedFrom + uint64(r.Evidence.Leaf)
+		if err := x.db.QueryRow(`SELECT id FROM attack WHERE leaf = ?`, r.Evidence.Leaf).Scan(&r.ID); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if _, err := x.db.Exec(`DELETE FROM aim WHERE attack = ?`, r.ID); err != nil {
+			return err
+		}
+	}
+	return x.put(records, true)
+}
+
+// OldestPrivate is the lowest leaf whose private part the index still holds, -1 for none: it is the first to be erased.
+func (x *Index) OldestPrivate() (leaf int64, err error) {
+	err = x.db.QueryRow(`SELECT coalesce(min(leaf), -1) FROM attack WHERE erased = 0 AND leaf >= 0`).Scan(&leaf)
+	return leaf, err
+}
+
+func (x *Index) put(records []attack.Record, gone bool) error {
 	tx, err := x.db.Begin()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after Commit
-	stmt, err := tx.Prepare(put)
+	stmt, err := tx.Prepare(putOne)
 	if err != nil {
 		return err
 	}
@@ -193,10 +221,13 @@ func (x *Index) Put(records []attack.Record) error {
 		}
 		kind := OriginKind(r)
 		_, err = stmt.Exec(r.ID, r.State, r.Class, r.Severity, r.Risk, r.Side, r.Outcome, r.Result, r.Authorised,
-			r.OriginText(), kind, x.Country(r), r.Target.Group,
-			ms(r.FirstSeen), ms(r.LastSeen), ms(r.ClosedAt), int64(min(r.Packets, 1<<62)), r.Incident, r.Evidence.Leaf, words(r), b)
+			OriginName(r), kind, x.Country(r), r.Target.Group,
+			ms(r.FirstSeen), ms(r.LastSeen), ms(r.ClosedAt), int64(min(r.Packets, 1<<62)), r.Incident, r.Evidence.Leaf, gone, words(r), b)
 		if err != nil {
 			return err
+		}
+		if gone {
+			continue
 		}
 		for _, name := range append([]string{r.Target.Group}, r.Target.IPs...) {
 			if _, err := aims.Exec(name, r.ID); err != nil {
@@ -209,14 +240,14 @@ func (x *Index) Put(records []attack.Record) error {
 
 // words is what free text is searched in.
 func words(r *attack.Record) string {
-	w := []string{r.Class, r.OriginText(), r.Target.Group, r.Subject, r.Story, strings.Join(r.Techniques, " "), strings.Join(r.Target.IPs, " ")}
+	w := []string{r.Class, OriginName(r), r.Target.Group, r.Subject, r.Story, strings.Join(r.Techniques, " "), strings.Join(r.Target.IPs, " ")}
 	for _, a := range r.Alerts {
 		w = append(w, fmt.Sprint(a.SID), a.Msg)
 	}
 	return strings.ToLower(strings.Join(append(w, r.Detectors...), " "))
 }
 
-// OriginKind says what kind of name an attack's origin is: ip, prefix, mac, domain or unproven.
+// OriginKind says what kind of name an attack's origin is: ip, prefix, mac, domain, unproven or erased.
 func OriginKind(r *attack.Record) string {
 	switch o := &r.Origin; {
 	case o.IP != "":
@@ -228,8 +259,22 @@ func OriginKind(r *attack.Record) string {
 	case o.Domain != "":
 		return "domain"
 	}
+	if erased(r) {
+		return "erased"
+	}
 	return "unproven"
 }
+
+// OriginName is an attack's origin in text.
+func OriginName(r *attack.Record) string {
+	if erased(r) {
+		return "erased"
+	}
+	return r.OriginText()
+}
+
+// erased says whether only the leaf's public part is left of a sealed attack: every other one belongs to an incident.
+func erased(r *attack.Record) bool { return r.Evidence.Leaf >= 0 && r.Incident == 0 }
 
 // Country of an attack's origin, "" when it has no address or none is known.
 func (x *Index) Country(r *attack.Record) string {

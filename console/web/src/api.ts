@@ -2,7 +2,7 @@
 
 export interface Row {
   id: number; state: string; class: string; techniques: string[]; severity: number; risk: string; side: string;
-  outcome: string; result: string; authorised: boolean; origin: string; origin_kind: string; country: string;
+  outcome: string; result: string; authorised: boolean; overflow: boolean; origin: string; origin_kind: string; country: string;
   target: string; target_ips: number; ports: number[]; subject: string; first_ms: number; last_ms: number;
   closed_ms: number; observations: number; flows: number; packets: number; bytes: number; alerts: number;
   incident: number; leaf: number; story: string;
@@ -22,12 +22,12 @@ export interface Packets { total: number; link: number; items: Packet[] }
 
 export interface Proof {
   sealed: boolean; index: number; leaf: string; size: number; path: string[]; root: string; checkpoint: string; verifier: string;
-  key_fingerprint: string; ordinal: number; cell: Record<string, string>; commitments: string[] | null; caveats: string[];
+  key_fingerprint: string; ordinal: number; cell: Record<string, string>; openings: { salt: string; value: string | null }[] | null; caveats: string[];
 }
 
 export interface Status {
   kind: string; source: string; origin: string; key: string; version: string; started_ms: number; now_ms: number; stopped: boolean;
-  log_size: number; country_db: string; time_first_ms: number; time_last_ms: number; fault: string;
+  log_size: number; country_db: string; time_first_ms: number; time_last_ms: number; fault: string; behind: boolean;
 }
 
 export interface Named { name: string; definition: string }

@@ -75,6 +75,7 @@ function Banner({ status, error }: { status?: Status; error?: string }) {
     <div aria-live="polite">
       {error && <p class="banner bad" role="alert">{error}</p>}
       {status?.fault && <p class="banner bad" role="alert">The console's index is not up to date: {status.fault}</p>}
+      {status?.behind && <p class="banner bad" role="status" data-behind>The lists are being built from the evidence: figures and lists still lack attacks.</p>}
       {status && kinds[status.kind] && <p class={`banner ${status.kind}`} data-kind={status.kind}>{kinds[status.kind]}{status.stopped && " All of it has been played."}</p>}
       {status && status.kind === "live" && <p class="banner live" data-kind="live">{status.stopped ? "The shield has stopped watching " : "Watching "}{status.source}.</p>}
     </div>

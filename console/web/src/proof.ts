@@ -1,6 +1,6 @@
 // Checks in the browser what the shield says of a sealed attack. Nothing here trusts the server's own verdict: the
 // leaf's bytes are read and hashed again, the path is walked again (RFC 6962), the note's signature is checked (C2SP).
-import type { Proof, Row } from "./api";
+import type { Detail, Proof, Row } from "./api";
 
 export type Verdict = "right" | "wrong" | "unchecked";
 export interface Step { name: string; verdict: Verdict; said: string }
@@ -89,6 +89,43 @@ export function differences(leaf: Leaf, row: Row, proof: Proof, classes: string[
   return (["class", "outcome", "result", "risk", "side", "severity", "ordinal", "first_ms", "last_ms", "closed_ms", "packets", "bytes"] as const).filter((k) => leaf[k] !== shown[k]);
 }
 
+/** What the opened private part says, field by field, against what the page shows of its attack; names what differs. */
+export function privateDifferences(values: (Bytes | undefined)[], a: Detail): string[] {
+  const text = (i: number) => new TextDecoder().decode(values[i] ?? new Uint8Array());
+  const json = (i: number) => JSON.parse(text(i) || "null") ?? {};
+  const o = json(0), t = json(1), rest = json(6), shown = a.origin_detail, aim = a.target_detail;
+  const list = (i: number): any[] => JSON.parse(text(i) || "null") ?? [];
+  const pairs: Record<string, [unknown, unknown]> = {
+    origin: [[o.ip ?? "", o.prefix ?? "", o.mac ?? "", o.vlan ?? 0, o.domain ?? "", o.proven, o.source_count], [shown.ip, shown.prefix, shown.mac, shown.vlan, shown.domain, shown.proven, shown.sources_count]],
+    "origin's name": a.overflow ? ["", ""] : [o.ip ?? o.prefix ?? o.mac ?? o.domain ?? "", a.origin_kind === "unproven" ? "" : a.origin_kind === "mac" ? a.origin.slice(0, o.mac?.length) : a.origin],
+    sources: [(o.sources ?? []).map((s: any) => [s.ip, s.count]), shown.sources.map((s) => [s.ip, s.observations])],
+    target: [[t.group, t.ips ?? [], t.ports ?? [], t.proto ?? 0, t.count], [aim.group, aim.ips, aim.ports, aim.proto, aim.count]],
+    alerts: [list(2).map((x) => [x.gid, x.sid, x.rev, x.msg, x.count]), a.alerts_detail.map((x) => [x.gid, x.sid, x.rev, x.msg, x.count])],
+    packets: [text(3), a.packets_hash],
+    detectors: [list(4), a.detectors],
+    subject: [text(5), a.subject],
+    "other fields": [[rest.id, rest.technique ?? [], rest.observations, rest.flows, rest.incident], [a.id, a.techniques, a.observations, a.flows, a.incident]],
+  };
+  return Object.entries(pairs).filter(([, [said, seen]]) => JSON.stringify(said) !== JSON.stringify(seen)).map(([name]) => name);
+}
+
+/** Opens the private part: its fields must hash to the leaf's commitment, and say what the page says. */
+async function opened(proof: Proof, leaf: Leaf, a: Detail): Promise<Step[]> {
+  const name = "The private part is the one the leaf binds";
+  if (!proof.openings) return [{ name, verdict: "unchecked", said: "it was erased: who and what can no longer be checked, only that they were sealed" }];
+  const values = proof.openings.map((o) => (o.value === null ? undefined : unbase64(o.value)));
+  const commitments = await Promise.all(proof.openings.map((o, i) => {
+    const value = values[i];
+    return value ? sha256([0x20, i], unbase64(o.salt), [24, 16, 8, 0].map((n) => (value.length >>> n) & 255), value) : sha256([0x20, i], unbase64(o.salt));
+  }));
+  const bound = same(await sha256([0x21], ...commitments), leaf.commitment);
+  const differ = bound ? privateDifferences(values, a) : [];
+  return [
+    judge(name, bound, `its ${commitments.length} fields hash to the leaf's commitment`, "its fields are not those that were sealed"),
+    judge("The private part says what this page says", bound && differ.length === 0, "origin, targets, rules, detectors, techniques and the packets' hash are the same", bound ? `they differ in ${differ.join(", ")}` : "it cannot be told"),
+  ];
+}
+
 async function signature(note: NonNullable<ReturnType<typeof readNote>>): Promise<Step> {
   const name = "The checkpoint bears the log's signature";
   const id = await sha256(new TextEncoder().encode(note.name + "\n"), note.key);
@@ -106,7 +143,7 @@ async function signature(note: NonNullable<ReturnType<typeof readNote>>): Promis
 const judge = (name: string, ok: boolean, right: string, wrong: string): Step => ({ name, verdict: ok ? "right" : "wrong", said: ok ? right : wrong });
 
 /** Checks a proof step by step, and that it is a proof of this attack. classes: names in the order of their numbers. */
-export async function check(proof: Proof, row: Row, classes: string[]): Promise<Step[]> {
+export async function check(proof: Proof, row: Detail, classes: string[]): Promise<Step[]> {
   if (!globalThis.crypto?.subtle) return [{ name: "The proof", verdict: "unchecked", said: `${notHere}: it offers no cryptography at this address` }];
   try {
     return await steps(proof, row, classes);
@@ -115,15 +152,12 @@ export async function check(proof: Proof, row: Row, classes: string[]): Promise<
   }
 }
 
-async function steps(proof: Proof, row: Row, classes: string[]): Promise<Step[]> {
+async function steps(proof: Proof, row: Detail, classes: string[]): Promise<Step[]> {
   const bytes = unhex(proof.leaf), leaf = readLeaf(bytes), done: Step[] = [];
   const differ = leaf ? differences(leaf, row, proof, classes) : [];
   done.push(judge("The leaf says what this page says", leaf !== undefined && differ.length === 0, "class, outcome, result, risk, side, severity, times, packets and bytes are the same",
     leaf ? `they differ in ${differ.join(", ")}` : "it is not the leaf of an attack"));
-  if (leaf && proof.commitments) {
-    const bound = await sha256([0x21], ...proof.commitments.map(unhex));
-    done.push(judge("The leaf binds the private part", same(bound, leaf.commitment), "origin, targets, alerts and packets are fixed by eight commitments", "the commitments are not the leaf's"));
-  }
+  if (leaf) done.push(...(await opened(proof, leaf, row)));
   const leafHash = await sha256([0], bytes);
   const root = await rootOf(leafHash, proof.index, proof.size, proof.path.map(unhex));
   const led = root !== undefined && hex(root) === proof.root;

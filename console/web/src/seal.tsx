@@ -53,5 +53,5 @@ function sentence(steps: Step[]): string {
   const verdict = overall(steps);
   if (verdict === "right") return "Proof verified in this page: this attack is in the signed log, as it is shown here.";
   if (verdict === "wrong") return "The proof does not hold. Keep the evidence folder as it is and run dejpha verify.";
-  return "What this browser can check is right; a part of it was not checked by this browser.";
+  return "What can be checked here is right; a part could not be checked, as said below.";
 }

@@ -35,7 +35,7 @@ export function makeAttacks(count, seed = 7) {
     attacks.push({
       id, state: open ? "opened" : "closed", class: name, techniques: ["T1046"], severity: grave[name] ?? 2,
       risk: next() < 0.85 ? "real" : one(["decoy", "none"]), side: origin.startsWith("10.") ? "inside" : "outside",
-      outcome: one(["foiled", "contained", "observed", "observed"]), result: one(["failed", "failed", "unknown", "succeeded"]), authorised: id % 37 === 0,
+      outcome: one(["foiled", "contained", "observed", "observed"]), result: one(["failed", "failed", "unknown", "succeeded"]), authorised: id % 37 === 0, overflow: false,
       origin, origin_kind: unproven ? "unproven" : origin.includes("/") ? "prefix" : "ip", country, asn: "", target, target_ips: 1 + (id % 9), ports: [one([22, 80, 443, 445, 502])], subject: "",
       first_ms: first, last_ms: last, closed_ms: open ? 0 : last + 6e5, observations: 1 + Math.floor(next() * 900), flows: 1 + Math.floor(next() * 300),
       packets: 3 + Math.floor(next() * 9000), bytes: 300 + Math.floor(next() * 9e6), alerts: unproven ? 0 : 1 + (id % 2), incident: 1 + (id >> 2), leaf: open ? -1 : id * 2,
@@ -79,7 +79,17 @@ function inclusion(hashes, i) {
 }
 
 const order = { outcome: ["foiled", "contained", "observed"], result: ["succeeded", "failed", "unknown"], risk: ["real", "decoy", "none"] };
-const commitments = Array.from({ length: 8 }, (_, i) => sha(Buffer.from([i])));
+/** The openings of an attack's private part, and the commitment that they hash to. */
+function openingsOf(a) {
+  const d = detail(a, []), o = d.origin_detail, t = d.target_detail, json = (v) => Buffer.from(JSON.stringify(v));
+  const values = [json({ ip: o.ip || undefined, prefix: o.prefix || undefined, proven: o.proven, sources: o.sources.map((s) => ({ ip: s.ip, count: s.observations })), source_count: o.sources_count }), json(t),
+    json(d.alerts_detail.map(({ rule, file, line, ...x }) => x)), d.packets_hash ? Buffer.from(d.packets_hash) : null, json(d.detectors), null,
+    json({ id: a.id, technique: a.techniques, observations: a.observations, flows: a.flows, incident: a.incident }), Buffer.alloc(8, a.id)];
+  const openings = values.map((value, i) => ({ salt: sha(Buffer.from([a.id & 255, i])).subarray(0, 16), value }));
+  const length = (v) => { const b = Buffer.alloc(4); b.writeUInt32BE(v.length); return b; };
+  const commitments = openings.map(({ salt, value }, i) => (value ? sha(Buffer.from([0x20, i]), salt, length(value), value) : sha(Buffer.from([0x20, i]), salt)));
+  return { openings, commitment: sha(Buffer.from([0x21]), ...commitments) };
+}
 
 /** An attack's leaf as docs/evidence.md says. */
 export function leafOf(a) {
@@ -90,7 +100,7 @@ export function leafOf(a) {
   b[6] = order.outcome.indexOf(a.outcome) * 3 + order.result.indexOf(a.result);
   b[7] = a.severity;
   [a.id, a.closed_ms * 1000 + 7, a.first_ms * 1000 + 8, a.last_ms * 1000 + 9, a.packets, 0, a.bytes, 0].forEach((v, i) => b.writeBigUInt64BE(BigInt(v), 8 + 8 * i));
-  sha(Buffer.from([0x21]), ...commitments).copy(b, 136);
+  openingsOf(a).commitment.copy(b, 136);
   return b;
 }
 
@@ -108,7 +118,7 @@ export function makeLog(attacks, origin) {
   return (a) => ({
     sealed: true, index: a.leaf, leaf: leaves[a.leaf].toString("hex"), size, path: inclusion(hashes, a.leaf).map((h) => h.toString("hex")), root: top.toString("hex"), checkpoint,
     verifier: `${origin}+${id.toString("hex")}+${key.toString("base64")}`, key_fingerprint: sha(key).toString("hex").slice(0, 16), ordinal: a.id,
-    cell: { class: a.class, outcome: a.outcome, result: a.result, risk: a.risk, side: a.side }, commitments: commitments.map((c) => c.toString("hex")),
+    cell: { class: a.class, outcome: a.outcome, result: a.result, risk: a.risk, side: a.side }, openings: openingsOf(a).openings.map(({ salt, value }) => ({ salt: salt.toString("base64"), value: value?.toString("base64") ?? null })),
     caveats: ["The proof shows that this record was in the log when the checkpoint was signed, and has not changed since.", "It does not show that the attack was not staged, nor who stood behind an address."],
   });
 }

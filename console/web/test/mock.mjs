@@ -108,7 +108,7 @@ const keys = { last_seen: "last_ms", first_seen: "first_ms" };
 
 const rooms = {
   status: (s, res) => answer(res, 200, { kind: s.kind, source: s.kind === "live" ? "wlan0" : "the project's own samples", origin: `dejpha/${s.kind}/ab12cd34`, key: "5f1c9d2e8a7b6c40", version: "0.1.0", started_ms: s.started,
-    now_ms: Date.now(), stopped: s.kind === "recording", log_size: 600, country_db: "", time_first_ms: 0, time_last_ms: 0, fault: "" }),
+    now_ms: Date.now(), stopped: s.kind === "recording", log_size: 600, country_db: "", time_first_ms: 0, time_last_ms: 0, behind: false, fault: "" }),
   classes: (s, res) => answer(res, 200, { definition: "One attack is one origin trying one class of attack on one target group, until it is quiet for the class's gap.", table: "accounts/1",
     outcomes: named(["foiled", "contained", "observed"]), risks: named(["real", "decoy", "none"]), results: named(["succeeded", "failed", "unknown"]),
     classes: classNames.map((name) => ({ name, definition: `An origin that tries ${name}.`, severity: 2, techniques: ["T1046"], gap_s: 300 })) }),

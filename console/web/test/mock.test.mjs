@@ -253,7 +253,9 @@ describe("made-up attacks", () => {
       root: (p) => { p.root = p.path[0]; },
       checkpoint: (p) => { p.checkpoint = p.checkpoint.replace(/\n\d+\n/, (n) => `\n${Number(n) + 1}\n`); },
       "another's": (p) => { p.index += 1; },
-      commitments: (p) => { p.commitments.reverse(); },
+      "a field of the private part": (p) => { p.openings[0].value = btoa(atob(p.openings[0].value).replace("true", "false")); },
+      "an absent field": (p) => { p.openings[5].value = ""; },
+      salts: (p) => { p.openings[1].salt = p.openings[2].salt; },
       rubbish: (p) => { p.leaf = "zz"; },
     })) {
       const page = await inside();
@@ -270,13 +272,38 @@ describe("made-up attacks", () => {
   });
 
   test("a record that was tampered with does not pass for the sealed one", options, async () => {
+    for (const [what, harm] of Object.entries({
+      packets: (a) => { a.packets = 1; },
+      outcome: (a) => { a.outcome = a.outcome === "foiled" ? "observed" : "foiled"; },
+      origin: (a) => { a.origin_detail.proven = !a.origin_detail.proven; },
+      "origin's name": (a) => { a.origin = "192.0.2.99"; },
+      sources: (a) => { a.origin_detail.sources.pop(); },
+      target: (a) => { a.target_detail.ips[0] = "10.99.0.1"; },
+      alerts: (a) => { a.alerts_detail.push({ gid: 1, sid: 1, rev: 1, msg: "x", count: 1 }); },
+      "other fields": (a) => { a.techniques = ["T0000"]; },
+    })) {
+      const page = await inside();
+      await page.route("**/api/attacks/3", async (route) => {
+        const answer = await route.fetch();
+        const a = await answer.json();
+        harm(a);
+        await route.fulfill({ response: answer, json: a });
+      });
+      await view(page, "/attacks/3", "[data-verdict]");
+      assert.equal(await page.locator("[data-verdict]").getAttribute("data-verdict"), "wrong", what);
+      await page.getByText(new RegExp(`they differ in .*${what}`)).waitFor();
+      await page.context().close();
+    }
+  });
+
+  test("an erased private part is said to be unchecked, not right", options, async () => {
     const page = await inside();
-    await page.route("**/api/attacks/2", async (route) => {
+    await page.route("**/proof", async (route) => {
       const answer = await route.fetch();
-      await route.fulfill({ response: answer, json: { ...(await answer.json()), packets: 1, outcome: "foiled" } });
+      await route.fulfill({ response: answer, json: { ...(await answer.json()), openings: null } });
     });
-    await view(page, "/attacks/2", "[data-verdict=wrong]");
-    await page.getByText(/they differ in .*packets/).waitFor();
+    await view(page, "/attacks/2", "[data-verdict=unchecked]");
+    await page.getByText(/it was erased/).waitFor();
     await page.context().close();
   });
 

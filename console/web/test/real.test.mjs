@@ -1,6 +1,7 @@
 // The page in a real browser, against the real program as `dejpha run` starts it: from the setup token to a checked proof.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
@@ -135,7 +136,7 @@ describe("the real program", () => {
     await page.locator("tbody a.row").first().click();
     await page.locator("[data-verdict]").waitFor();
     assert.equal(await page.locator("[data-verdict]").getAttribute("data-verdict"), "right", await page.locator(".steps").innerText());
-    assert.equal(await page.locator(".steps li.right").count(), 5, "each step was checked");
+    assert.equal(await page.locator(".steps li.right").count(), 6, "each step was checked");
     assert.match(await page.locator(".story").innerText(), /attacked a web application of .* port 80 /);
     await page.locator(".hex mark").first().waitFor();
     assert.match((await page.locator(".hex mark").allTextContents()).join(" "), /union/i);
@@ -148,6 +149,8 @@ describe("the real program", () => {
     const href = await page.getByRole("link", { name: "Download them as a capture" }).getAttribute("href");
     const cookie = (await page.context().cookies()).map((c) => `${c.name}=${c.value}`).join();
     const capture = await ask(port, "GET", href, { Cookie: cookie });
+    const hash = createHash("sha256").update(Buffer.from(capture.text, "latin1")).digest("hex");
+    assert.ok((await page.locator("#packets small").first().innerText()).includes(hash.slice(0, 16)), "the capture is the one whose hash is sealed");
     assert.equal(Buffer.from(capture.text.slice(0, 4), "latin1").readUInt32LE(), 0xa1b23c4d);
   });
 

@@ -13,11 +13,11 @@ export function Attack({ id, query }: { id: string; query: URLSearchParams }) {
   return (
     <Shown asked={asked}>{(a) => (
       <article class="attack">
-        <p class="path"><a href="/attacks">Attacks</a> / {number(a.id)}</p>
-        <h1><Severity level={a.severity} /> {a.class} <small>attack {a.id}</small></h1>
+        <p class="path"><a href="/attacks">Attacks</a> / {a.id >= erasedFrom ? `leaf ${a.leaf}` : number(a.id)}</p>
+        <h1><Severity level={a.severity} /> {a.class} <small>{a.id >= erasedFrom ? "its number is erased" : `attack ${a.id}`}</small></h1>
         <p class="story">{a.story}</p>
         <p class="tags"><Result row={a} /> {a.state === "opened" ? <span class="tag open">still open, not counted yet</span> : <span class={`tag ${a.outcome}`}>{a.outcome}</span>}
-          {a.risk !== "real" && <span class="tag">risk {a.risk}</span>} {a.authorised && <span class="tag">authorised: shown, never counted</span>}</p>
+          {a.risk !== "real" && <span class="tag">risk {a.risk}</span>} {a.authorised && <span class="tag">authorised: shown, never counted</span>} {a.overflow && <span class="tag">overflow: many small attacks that count as one</span>}</p>
         <div class="two">
           <section><h2>Facts</h2><Facts a={a} classes={classes} /></section>
           <section><h2>Course</h2><Course a={a} /><Sources a={a} /></section>
@@ -32,6 +32,8 @@ export function Attack({ id, query }: { id: string; query: URLSearchParams }) {
   );
 }
 
+const erasedFrom = 2 ** 52; // see console/index: numbers of attacks that were found erased
+
 const protocols: Record<number, string> = { 1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP" };
 
 const sides: Record<string, string> = { outside: "the origin is outside the protected networks", inside: "the origin is inside the protected networks: one of your own hosts attacks" };
@@ -45,8 +47,8 @@ function Facts({ a, classes }: { a: Detail; classes?: Classes }) {
     ["Severity", severityName[a.severity]],
     ["Result", <>{a.result} <small>{meaning(classes?.results, a.result)}</small></>],
     ["Outcome", <>{a.state === "opened" ? "open" : a.outcome} <small>{a.state === "opened" ? "judged when it ends" : meaning(classes?.outcomes, a.outcome)}</small></>],
-    ["Origin", <><a href={address("/attacks", { origin: a.origin })}>{a.origin}</a> <Place code={a.country} /> <small>{o.proven ? "proven by two-way contact" : "unproven: the address may be forged"}</small></>],
-    ["Target", <><a href={address("/attacks", { target: a.target })}>{a.target}</a> <small>{t.ips.slice(0, 6).join(", ")}{t.count > 6 && `, ${number(t.count)} in all`}</small></>],
+    ["Origin", <><a href={address("/attacks", { origin: a.origin })}>{a.origin}</a> <Place code={a.country} /> <small>{a.origin_kind === "erased" ? "fell to erasure or retention; the count stays proven" : o.proven ? "proven by two-way contact" : "unproven: the address may be forged"}</small></>],
+    ["Target", a.target !== "" && <><a href={address("/attacks", { target: a.target })}>{a.target}</a> <small>{t.ips.slice(0, 6).join(", ")}{t.count > 6 && `, ${number(t.count)} in all`}</small></>],
     ["Ports", t.ports.length ? `${protocols[t.proto] ?? ""} ${t.ports.slice(0, 12).join(", ")}${t.ports.length > 12 ? " …" : ""}` : ""],
     ["Subject", a.subject],
     ["Side", <>{a.side} <small>{sides[a.side]}</small></>],
