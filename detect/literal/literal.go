@@ -48,13 +48,18 @@ const nearBytes = 64
 
 // shorts finds literals of one to three bytes.
 type shorts struct {
-	any      bool
+	ones       []short // one-byte literals
+	two, three prefixes
+}
+
+// prefixes finds literals of two bytes, or of three, by their first two.
+type prefixes struct {
+	width    int      // of the literals; 0: none
 	sieve    *sieve   // before pairs; nil: none
-	ones     []short  // one-byte literals
-	pairs    []uint64 // bit per two folded bytes that begin a literal of two or three bytes; nil: none
+	pairs    []uint64 // bit per two folded bytes that begin a literal
 	rank     []uint16 // how many pairs lie in the words before this one
-	pairList [][]short
-	pairMap  map[uint16][]short // while building
+	lists    [][]short
+	building map[uint16][]short
 }
 
 // entry is one literal of four bytes or more.
@@ -165,7 +170,13 @@ func (m *Matcher) Count() int { return m.count }
 
 // Bytes returns the memory the matcher holds.
 func (m *Matcher) Bytes() int {
-	return m.sieve.bytes() + m.near.sieve.bytes() + m.far.sieve.bytes() + len(m.filter)*8 + len(m.starts)*4 + len(m.entries)*48 + len(m.data) + (len(m.near.pairs)+len(m.far.pairs))*10 + (len(m.near.pairList)+len(m.far.pairList))*56
+	n := m.sieve.bytes() + len(m.filter)*8 + len(m.starts)*4 + len(m.entries)*48 + len(m.data)
+	for _, t := range []*shorts{&m.near, &m.far} {
+		for _, p := range []*prefixes{&t.two, &t.three} {
+			n += p.sieve.bytes() + len(p.pairs)*10 + len(p.lists)*56
+		}
+	}
+	return n
 }
 
 type keyedEntry struct {
@@ -213,9 +224,7 @@ func (m *Matcher) makeEntry(p *Pattern, load map[uint32]int, common map[uint32]b
 	}
 	h := g * hashMul
 	m.filter[h>>m.shift>>6] |= 1 << (h >> m.shift & 63)
-	if m.sieve != nil {
-		m.sieve.add(p.Bytes[at : at+gramBytes])
-	}
+	m.sieve.add(p.Bytes[at : at+gramBytes])
 	return keyedEntry{e, h}
 }
 
@@ -248,41 +257,54 @@ func (m *Matcher) addShort(p *Pattern) {
 }
 
 func (t *shorts) add(s short) {
-	t.any = true
-	if s.length == 1 {
+	switch s.length {
+	case 1:
 		t.ones = append(t.ones, s)
-		return
+	case pairBytes:
+		t.two.add(s)
+	default:
+		t.three.add(s)
 	}
-	if t.pairs == nil {
-		t.pairs = make([]uint64, 1024)
-		t.pairMap = map[uint16][]short{}
+}
+
+func (t *shorts) finish(sieves bool) {
+	t.two.finish(sieves)
+	t.three.finish(sieves)
+}
+
+func (t *prefixes) add(s short) {
+	if t.width == 0 {
+		t.width, t.pairs, t.building = int(s.length), make([]uint64, 1024), map[uint16][]short{}
 	}
 	k := pairKey(s.bytes[0], s.bytes[1])
 	t.pairs[k>>6] |= 1 << (k & 63)
-	t.pairMap[k] = append(t.pairMap[k], s)
+	t.building[k] = append(t.building[k], s)
 }
 
 // finish lays the pairs' lists out in the order of their bits.
-func (t *shorts) finish(sieves bool) {
-	if t.pairs == nil {
+func (t *prefixes) finish(sieves bool) {
+	if t.width == 0 {
 		return
 	}
 	if sieves {
-		t.sieve = sieveFor(len(t.pairMap), pairBytes)
-	}
-	for k := range t.pairMap {
-		if t.sieve != nil {
-			t.sieve.add([]byte{byte(k), byte(k >> 8)})
+		n := 0
+		for _, list := range t.building {
+			n += len(list)
 		}
+		t.sieve = sieveFor(n, t.width)
 	}
 	t.rank = make([]uint16, len(t.pairs))
 	for w, word := range t.pairs {
-		t.rank[w] = uint16(len(t.pairList))
+		t.rank[w] = uint16(len(t.lists))
 		for ; word != 0; word &= word - 1 {
-			t.pairList = append(t.pairList, t.pairMap[uint16(w<<6|bits.TrailingZeros64(word))])
+			list := t.building[uint16(w<<6|bits.TrailingZeros64(word))]
+			t.lists = append(t.lists, list)
+			for i := range list {
+				t.sieve.add(list[i].bytes[:t.width])
+			}
 		}
 	}
-	t.pairMap = nil
+	t.building = nil
 }
 
 func pairKey(a, b byte) uint16 { return uint16(a&0xDF) | uint16(b&0xDF)<<8 }
@@ -323,12 +345,8 @@ func (m *Matcher) Scan(text []byte, h *Hits) {
 	default:
 		m.scanLong(text, h)
 	}
-	if m.near.any {
-		m.near.scan(text, min(nearBytes, len(text)), h)
-	}
-	if m.far.any {
-		m.far.scan(text, len(text), h)
-	}
+	m.near.scan(text, min(nearBytes, len(text)), h)
+	m.far.scan(text, len(text), h)
 }
 
 // sift is the filter behind a sieve: only what it lets pass is tested.
@@ -453,10 +471,16 @@ func (t *shorts) scan(text []byte, n int, h *Hits) {
 	for i := range t.ones {
 		h.one(&t.ones[i], text[:n])
 	}
-	if t.pairs == nil {
+	t.two.scan(text, n, h)
+	t.three.scan(text, n, h)
+}
+
+// scan looks at the first n positions.
+func (t *prefixes) scan(text []byte, n int, h *Hits) {
+	if t.width == 0 {
 		return
 	}
-	n = min(n, len(text)-pairBytes+1)
+	n = min(n, len(text)-t.width+1)
 	if t.sieve == nil || len(text) < sieveLeast {
 		for i := range n {
 			t.try(text, i, h)
@@ -476,11 +500,11 @@ func (t *shorts) scan(text []byte, n int, h *Hits) {
 }
 
 // try compares the literals that begin with the two bytes at a position.
-func (t *shorts) try(text []byte, at int, h *Hits) {
+func (t *prefixes) try(text []byte, at int, h *Hits) {
 	k := pairKey(text[at], text[at+1])
 	if word := t.pairs[k>>6]; word>>(k&63)&1 != 0 {
 		i := int(t.rank[k>>6]) + bits.OnesCount64(word&(1<<(k&63)-1))
-		h.short(t.pairList[i], text, at)
+		h.short(t.lists[i], text, at)
 	}
 }
 

@@ -106,8 +106,11 @@ func (p *probe) index(h1, h2 byte) byte {
 	return (linear(p.first, h1) ^ linear(p.second, h2)) & 127
 }
 
-// add lets a gram pass.
+// add lets a gram pass. s may be nil.
 func (s *sieve) add(gram []byte) {
+	if s == nil {
+		return
+	}
 	h1, h2 := s.hashes(gram)
 	for i := range s.probes {
 		p := &s.probes[i]
