@@ -110,9 +110,7 @@ func probeMessage(b []byte, dir contract.Direction, port uint16) contract.Verdic
 	if !usual && (flags&0x0040 != 0 || answers > 300 || others > 300 || !reply && answers > 0) {
 		return contract.No
 	}
-	var room [nameMax + 8]byte
-	var r reader
-	r.msg, r.text = b, room[:0]
+	r := reader{msg: b, walk: true}
 	at := headerLen
 	for range questions {
 		name, next, ok := r.name(at)
@@ -124,7 +122,6 @@ func probeMessage(b []byte, dir contract.Direction, port uint16) contract.Verdic
 			return contract.No
 		}
 		at = next + 4
-		r.text = r.text[:0]
 	}
 	if !usual && !reply && others == 0 && at != len(b) {
 		return contract.No

@@ -29,6 +29,7 @@ type reader struct {
 	msg    []byte
 	text   []byte
 	events uint32 // bits by event index
+	walk   bool   // names are walked through and not kept
 }
 
 // name reads the name at off; next is the place after it. ok is false if it is cut off.
@@ -79,7 +80,7 @@ func (r *reader) name(off int) (s span, next int, ok bool) {
 
 // label appends one label, within the bounds of a name and of the message's whole text.
 func (r *reader) label(from int, b []byte) {
-	if len(r.text) >= textMax {
+	if r.walk || len(r.text) >= textMax {
 		return
 	}
 	if len(r.text) > from {
