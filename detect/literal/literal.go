@@ -115,9 +115,6 @@ func commonness(b byte) int {
 	return 2
 }
 
-// commonGrams are folded four-byte strings that stand in nearly every text conversation.
-var commonGrams = []string{"HTTP", "TTP/", "/1.1", "\r\n\r\n", "HTTP", "HOST", "OST:", "www.", ".com", "html", "Mozi", "ozil", "zill", "illa", "tent", "Cont", "onte", "nten", "ent-", "-Typ", "Type", "ype:", "pe: ", "User", "Agen", "gent", "Acce", "ccep", "cept", "ept:", "ccpt", "Wind", "indo", "ndow", "dows", "Length", "://w", "http", "ttp:", "tp:/", "p://", "\x00\x00\x00\x00", "\xff\xff\xff\xff", "    ", "text", "text", "ext/", "GET ", "POST", "appl", "ppli", "plic", "lica", "icat", "cati", "atio", "tion", "ion/", "Java", "java", "scri", "crip", "ript", "ipt>", "func", "unct", "ncti", "ctio", "imag", "mage", "keep", "-ali", "aliv", "live", ".php", "name", "Conn", "onne", "nnec", "nect", "ecti"}
-
 // Build makes a matcher. Patterns with equal bytes, case and bounds share an entry only if they share an ID:
 // the caller merges equal literals. Empty patterns are ignored.
 func Build(patterns []Pattern) *Matcher { return build(patterns, sieving) }
