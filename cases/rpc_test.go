@@ -39,6 +39,7 @@ var interfaces = map[string]struct {
 	"wbemlevel1":    {"f309ad18-d86a-11d0-a075-00c04fb68820", 0},
 	"dssetup":       {"3919286a-b10c-11d0-9ba8-00c04fd92ef5", 0},
 	"initshutdown":  {"894de0c0-0d55-11d3-a322-00c04fa321a1", 1},
+	"idispatch":     {"00020400-0000-0000-c000-000000000046", 0},
 	"taskscheduler": {"378e52b0-c0a9-11cf-822d-00aa0051e40f", 1},
 }
 
