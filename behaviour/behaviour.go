@@ -40,6 +40,8 @@ const (
 	Malformed
 	// Datagram is a UDP payload of a flow without a known protocol, up to the fourth of each flow and direction: Size, Head its first bytes.
 	Datagram
+	// Hangup is a TCP connection that both ends or a reset closed.
+	Hangup
 )
 
 // Signal is one thing seen. Strings in Fact stay valid; everything else is a copy.

@@ -58,8 +58,8 @@ type floodState struct {
 }
 
 type stallState struct {
-	opened, spoke window
-	told          uint32
+	opened, spoke, closed window
+	told                  uint32
 }
 
 func newFlood(c Config) Detector {
@@ -71,7 +71,7 @@ func newFlood(c Config) Detector {
 func (*flood) Name() string { return "flood" }
 
 // Wants implements Detector.
-func (*flood) Wants() Kind { return FlowStart | Established | Milestone | Echo | Said }
+func (*flood) Wants() Kind { return FlowStart | Established | Milestone | Echo | Said | Hangup }
 
 // Dropped implements Detector.
 func (d *flood) Dropped() uint64 {
@@ -96,6 +96,10 @@ func (d *flood) Observe(s *Signal, report func(Finding)) {
 		d.answered(s)
 		if s.Proto == decode.ProtoTCP {
 			d.stalled(s, report)
+		}
+	case Hangup:
+		if st := d.stalls.find(guessKey{s.Client, s.Server, fmt.Sprint(s.ServerPort)}); st != nil {
+			st.closed.add(s.Time, floodStallWindow, 1)
 		}
 	case Said:
 		d.said(s, report)
@@ -203,14 +207,15 @@ func (d *flood) stalled(s *Signal, report func(Finding)) {
 	st, _ := d.stalls.get(guessKey{s.Client, s.Server, fmt.Sprint(s.ServerPort)})
 	opened := st.opened.add(s.Time, floodStallWindow, 1)
 	spoke := st.spoke.add(s.Time, floodStallWindow, 0)
-	if opened < floodStallMin || spoke*5 > opened || s.ServerPort != 80 && s.ServerPort != 443 && s.ServerPort != 8080 && s.App != "http" {
+	held := opened - min(opened, st.closed.add(s.Time, floodStallWindow, 0)) // a look whether the door opens is over at once
+	if held < floodStallMin || spoke*5 > opened || s.ServerPort != 80 && s.ServerPort != 443 && s.ServerPort != 8080 && s.App != "http" {
 		return
 	}
 	if st.told != 0 && opened < 4*st.told {
 		return
 	}
 	st.told = opened
-	f := finding("flood", "flood", []string{"T1499.001", "T1499.002", "T1499"}, 2, fmt.Sprintf("%d connections held open within two minutes, %d of them with a whole request", opened, spoke), s)
+	f := finding("flood", "flood", []string{"T1499.001", "T1499.002", "T1499"}, 2, fmt.Sprintf("%d connections held open within two minutes, %d requests finished", held, spoke), s)
 	report(f)
 }
 

@@ -2,6 +2,7 @@ package shield
 
 import (
 	"github.com/dejpha/dejpha/app"
+	"github.com/dejpha/dejpha/behaviour"
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/defrag"
@@ -125,6 +126,7 @@ func (w *worker) inspect(p *decode.Packet, frame *capture.Frame) {
 	if f != nil {
 		w.afterwards(f, p.Time, p.Number)
 		if f.Stream != 0 && f.State == flow.Closed {
+			w.signal(w.flowFields(behaviour.Hangup, f, p.Time, p.Number))
 			w.contentEnded(f)
 		}
 	}
