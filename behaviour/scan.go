@@ -56,6 +56,7 @@ type scanSource struct {
 	aged     int          // order[:aged] are no longer pending
 	counts   [3]int
 	reported int
+	looked   uint32
 	refused  int          // doors that answered no
 	acks     seen[uint16] // ports asked with bare acknowledgements
 }
@@ -116,6 +117,9 @@ func (d *scan) Observe(s *Signal, report func(Finding)) {
 // judge reports a source whose doors are those of a search: many of one host, one of many hosts, or a few of many.
 func (d *scan) judge(src *scanSource, s *Signal, report func(Finding)) {
 	if !src.isSearch() {
+		return
+	}
+	if src.looked++; len(src.doors) >= scanTargetsMax/2 && src.looked%8 != 0 { // a look costs as much as there are doors
 		return
 	}
 	hosts, ports := src.spread(s.Server, s.ServerPort)
@@ -272,7 +276,10 @@ func (c *scanSource) spread(host decode.Addr, port uint16) (hosts, ports int) {
 
 func (c *scanSource) finding(s *Signal, hosts, ports int) Finding {
 	text, technique := fmt.Sprintf("%d ports of one host tried without success", ports), []string{"T1046", "T1595.001"}
-	if hosts > ports {
+	switch {
+	case hosts > ports && hosts < scanSilentMin:
+		text, technique = fmt.Sprintf("a few ports tried on %d hosts or more without success", scanFailedMin), []string{"T1018", "T1046", "T1595.001"}
+	case hosts > ports:
 		text, technique = fmt.Sprintf("port %d tried on %d hosts without success", s.ServerPort, hosts), []string{"T1018", "T1046", "T1595.001"}
 	}
 	f := finding("port-scan", "scan", technique, 2, text, s)

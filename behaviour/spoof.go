@@ -40,9 +40,10 @@ type claimant struct {
 }
 
 type binding struct {
-	mac [6]byte
-	at  int64
-	old [6]byte
+	mac          [6]byte
+	at           int64
+	old          [6]byte
+	contradicted uint32
 }
 
 type offerKey struct {
@@ -120,6 +121,9 @@ func (d *spoof) claim(s *Signal, report func(Finding)) {
 	was := b.mac
 	b.old, b.mac, b.at = b.mac, a.SenderMAC, s.Time
 	if !back && (!unasked || announced) || virtualRouter(a.SenderMAC) || virtualRouter(was) {
+		return
+	}
+	if b.contradicted++; b.contradicted&(b.contradicted-1) != 0 { // at each doubling
 		return
 	}
 	report(d.claimFinding(s, fmt.Sprintf("%s claimed unasked for another hardware address than it had", netip.AddrFrom4(a.SenderIP))))

@@ -19,6 +19,8 @@ const (
 	tunnelEchoMin    = 10
 	tunnelEchoBytes  = 100
 	tunnelRemembered = 512
+	tunnelBulkMin    = 8   // names below one domain that were answered with so much text each
+	tunnelBulkBytes  = 180 // more than a policy or a key of mail mostly has
 )
 
 // DNS types whose answers carry free data (RFC 1035 section 3.2.2).
@@ -46,6 +48,8 @@ type domainState struct {
 	names    seen[string]
 	carrying int // of types that carry data
 	told     int
+	texts    seen[string] // names whose text was asked for
+	bulk     sweepState[string]
 }
 
 type echoState struct {
@@ -76,10 +80,19 @@ func (d *tunnel) Observe(s *Signal, report func(Finding)) {
 		d.echo(s, report)
 		return
 	}
-	if s.Fact.Kind != contract.DNSQuery || s.ServerPort == 5353 || s.ServerPort == 137 {
+	if s.Fact.Kind != contract.DNSQuery && s.Fact.Kind != contract.DNSAnswer || s.ServerPort == 5353 || s.ServerPort == 137 {
 		return
 	}
 	domain, below := RegisteredDomain(s.Fact.Name)
+	if s.Fact.Kind == contract.DNSAnswer {
+		d.answered(s, domain, report)
+		return
+	}
+	if s.Fact.Code == dnsTXT || s.Fact.Code == dnsNULL {
+		st, _ := d.domains.get(domainKey{s.Client, domain})
+		st.texts.limit, st.texts.life = tunnelRemembered, tunnelWindow
+		st.texts.add(s.Fact.Name, s.Time)
+	}
 	if len(below) < tunnelNameBytes || reverse(domain) {
 		return
 	}
@@ -111,6 +124,23 @@ func (d *tunnel) Observe(s *Signal, report func(Finding)) {
 	f.HasOrigin, f.OriginDomain, f.Subject, f.HasSubject = false, domain, s.Client, true
 	f.Target = s.Client
 	report(f)
+}
+
+// answered counts the names below one domain that were answered with much text: orders and programs handed out.
+func (d *tunnel) answered(s *Signal, domain string, report func(Finding)) {
+	st := d.domains.find(domainKey{s.Client, domain})
+	if st == nil || s.Fact.Code != 0 || s.Fact.Size < tunnelBulkBytes {
+		return
+	}
+	if _, asked := st.texts.times[s.Fact.Name]; !asked {
+		return
+	}
+	if n, yes := st.bulk.note(s.Fact.Name, s.Time, tunnelWindow, tunnelBulkMin); yes {
+		f := finding("dns-tunnel", "tunnel", []string{"T1071.004", "T1572", "T1071"}, 2, fmt.Sprintf("%d names below %s answered with much text each within five minutes", n, domain), s)
+		f.HasOrigin, f.OriginDomain, f.Subject, f.HasSubject = false, domain, s.Client, true
+		f.Target = s.Client
+		report(f)
+	}
 }
 
 // echo judges echo payloads: ping repeats one size and is answered with what it sent.
