@@ -17,6 +17,7 @@ import (
 	"github.com/dejpha/dejpha/app/krb5"
 	"github.com/dejpha/dejpha/app/ldap"
 	"github.com/dejpha/dejpha/app/login"
+	"github.com/dejpha/dejpha/app/sip"
 	"github.com/dejpha/dejpha/app/smb"
 	"github.com/dejpha/dejpha/app/smtp"
 	"github.com/dejpha/dejpha/app/ssh"
@@ -33,6 +34,7 @@ func Protocols() []contract.Protocol {
 		ldap.Protocol(),
 		tls.Protocol(),
 		ssh.Protocol(),
+		sip.Protocol(),
 		smtp.Protocol(),
 		ftp.Protocol(),
 		ftp.DataProtocol(),

@@ -370,7 +370,11 @@ func (b *builder) buffer(r *run, index int) *Refusal {
 		b.s.buffers = append(b.s.buffers, bufferTest{pb, c, trans})
 		return nil
 	}
-	b.s.tx = append(b.s.tx, txTest{kind: txBuffer, name: name, chain: c, app: r.buffer.App, buffer: b.c.bufferIndex(name, name+key, trans)})
+	frame, ok := strings.CutPrefix(name, "frame:"+r.buffer.App+".")
+	if !ok {
+		frame = ""
+	}
+	b.s.tx = append(b.s.tx, txTest{kind: txBuffer, name: name, frame: frame, chain: c, app: r.buffer.App, buffer: b.c.bufferIndex(name, name+key, trans)})
 	return nil
 }
 

@@ -126,6 +126,15 @@ type Match struct {
 	Flow    bool // the action is for the whole flow
 	Silent  bool // noalert: state only
 	Dropped bool // the action drops the packet in hand
+	Frame   Frame
+}
+
+// Frame is the frame that a match was made on; Name "": none.
+type Frame struct {
+	Name     string // "request.body"
+	Data     []byte // what is kept of it, until the transaction is released
+	Length   uint64
+	Complete bool
 }
 
 // Set is a compiled rule set. Immutable.

@@ -71,6 +71,7 @@ type txTest struct {
 	kind   txKind
 	buffer int // index into names.buffers for txBuffer
 	name   string
+	frame  string // the frame's name, "" for other buffers
 	number *rule.Number
 	flag   *rule.Flag
 	custom *rule.Custom

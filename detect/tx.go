@@ -295,7 +295,7 @@ func (w *Worker) judge(in *Input, tx contract.Tx, st *contract.TxState, dir cont
 			}
 		}
 		st.Alerts++
-		w.matched(s, i, in, Match{TxID: st.ID, HasTx: true, Tx: tx, Flow: true})
+		w.matched(s, i, in, Match{TxID: st.ID, HasTx: true, Tx: tx, Flow: true, Frame: w.frame})
 	}
 }
 
@@ -334,6 +334,7 @@ func (w *Worker) txRule(s *sig, index uint32, in *Input, tx contract.Tx, dir con
 		}
 	}
 	open := false
+	w.frame = Frame{}
 	for i := range s.tx {
 		bit := uint32(1) << min(i, 31)
 		if mask&bit != 0 && i < 31 {
@@ -474,6 +475,9 @@ func (w *Worker) bufferTest(t *txTest, index uint32, tx contract.Tx, kw int, mul
 			return verdictOf(t.chain.AcceptsAbsent())
 		}
 		if w.chainHolds(&t.chain, w.eval.Apply(trans, b), index) {
+			if t.frame != "" {
+				w.frame = Frame{t.frame, b, uint64(len(b)), true}
+			}
 			return txMatch
 		}
 		if !multi {
@@ -503,6 +507,9 @@ func (w *Worker) bodyTest(t *txTest, index uint32, tx contract.Tx, dir contract.
 		ok := w.chainHolds(&t.chain, w.eval.Apply(trans, b.Data), index)
 		e.Start = 0
 		if ok {
+			if t.frame != "" {
+				w.frame = Frame{t.frame, b.Data, b.Total, b.Done}
+			}
 			return txMatch
 		}
 	}

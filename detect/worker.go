@@ -28,7 +28,8 @@ type Worker struct {
 	txID    uint64
 	// appEvents are app's own events that are new with this packet.
 	appEvents []uint8
-	passed    bool // a pass rule has matched this packet
+	frame     Frame // the last that a test held on
+	passed    bool  // a pass rule has matched this packet
 	data      streamData
 	Stats     Stats
 }

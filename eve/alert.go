@@ -2,6 +2,7 @@ package eve
 
 import (
 	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/detect"
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/jsonline"
 	"github.com/dejpha/dejpha/rule"
@@ -22,6 +23,7 @@ type Alert struct {
 	Stream    bool   // matched in the reassembled stream
 	Payload   []byte // what the match was made on
 	Captured  []byte // the fields of alert.context, without braces; empty: none
+	Frame     detect.Frame
 	FlowBits  []string
 }
 
@@ -68,6 +70,9 @@ func AppendAlert(dst []byte, o *Options, a *Alert) []byte {
 		dst = endpointsShort(dst, a.Flow)
 		dst = append(dst, '}')
 	}
+	if a.Frame.Name != "" {
+		dst = a.frame(dst, o)
+	}
 	dst = a.bytes(dst, o)
 	if o.Verdict && a.Verdict != "" {
 		dst = append(dst, `,"verdict":{"action":"`...)
@@ -79,6 +84,34 @@ func AppendAlert(dst []byte, o *Options, a *Alert) []byte {
 		dst = append(dst, '}')
 	}
 	return append(dst, "}\n"...)
+}
+
+// frame appends the frame that was matched on.
+func (a *Alert) frame(dst []byte, o *Options) []byte {
+	f := &a.Frame
+	dst = append(jsonline.AppendKey(dst, "frame"), '{')
+	dst = jsonline.KeyString(dst, "type", f.Name)
+	direction := "toserver"
+	if a.TxDir == contract.ToClient {
+		direction = "toclient"
+	}
+	dst = jsonline.KeyString(dst, "direction", direction)
+	dst = jsonline.KeyUint(dst, "length", f.Length)
+	dst = jsonline.KeyBool(dst, "complete", f.Complete)
+	if a.HasTx {
+		dst = jsonline.KeyUint(dst, "tx_id", a.TxID)
+	}
+	data := f.Data
+	if o.PayloadBytesMax > 0 && len(data) > o.PayloadBytesMax {
+		data = data[:o.PayloadBytesMax]
+	}
+	if o.Payload {
+		dst = jsonline.AppendBase64(jsonline.AppendKey(dst, "payload"), data)
+	}
+	if o.PayloadPrintable {
+		dst = jsonline.AppendPrintable(jsonline.AppendKey(dst, "payload_printable"), data)
+	}
+	return append(dst, '}')
 }
 
 // bytes appends payload and packet as the options ask.

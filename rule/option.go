@@ -26,7 +26,7 @@ func languageWords() map[string]func(*parser, *option) *fault {
 		"icmp_id": (*parser).packetNumber, "icmp_seq": (*parser).packetNumber, "seq": (*parser).packetNumber, "tcp.seq": (*parser).packetNumber,
 		"ack": (*parser).packetNumber, "tcp.ack": (*parser).packetNumber, "window": (*parser).packetNumber, "tcp.window": (*parser).packetNumber,
 		"tcp.mss": (*parser).packetNumber, "tcp.wscale": (*parser).packetNumber, "tos": (*parser).packetNumber, "icmpv6.mtu": (*parser).packetNumber,
-		"vlan.id": (*parser).vlanID, "vlan.layers": (*parser).packetNumber, "fragoffset": (*parser).packetNumber, "flow.age": (*parser).packetNumber,
+		"frame": (*parser).frame, "vlan.id": (*parser).vlanID, "vlan.layers": (*parser).packetNumber, "fragoffset": (*parser).packetNumber, "flow.age": (*parser).packetNumber,
 		"flow.pkts": (*parser).flowNumber, "flow.bytes": (*parser).flowNumber,
 		"flow.pkts_toserver": (*parser).packetNumber, "flow.pkts_toclient": (*parser).packetNumber, "flow.bytes_toserver": (*parser).packetNumber, "flow.bytes_toclient": (*parser).packetNumber,
 		"ip_proto": (*parser).word, "sameip": (*parser).word, "ipopts": (*parser).word, "fragbits": (*parser).word, "stream_size": (*parser).word,
@@ -37,13 +37,13 @@ func languageWords() map[string]func(*parser, *option) *fault {
 
 // notOffered are words of the language that this version refuses by name, so that nothing is half-loaded.
 var notOffered = map[string]bool{
-	"lua": true, "luajit": true, "geoip": true, "iprep": true, "dataset": true, "datarep": true, "filestore": true, "frame": true, "luaxform": true,
+	"lua": true, "luajit": true, "geoip": true, "iprep": true, "dataset": true, "datarep": true, "filestore": true, "luaxform": true,
 	"entropy": true, "config": true, "detection-hook": true, "l3_proto": true, "asn1": true, "ftpbounce": true,
 	"nfq_set_mark": true, "rpc": true, "cluster": true, "file.magic": true, "filemagic": true, "filemd5": true, "filesha1": true, "filesha256": true,
 }
 
 // notOfferedFamilies are the first parts of keywords of protocols that this version does not read.
-var notOfferedFamilies = []string{"dhcp.", "dnp3_", "email.", "enip", "http2.", "ike.", "mdns.", "modbus", "mqtt.", "nfs", "ntp.", "pgsql.", "quic.", "rfb.", "sdp.", "sip.", "snmp.", "websocket."}
+var notOfferedFamilies = []string{"dhcp.", "dnp3_", "enip", "http2.", "ike.", "mdns.", "modbus", "mqtt.", "nfs", "ntp.", "pgsql.", "quic.", "rfb.", "sdp.", "snmp.", "websocket."}
 
 // peerHas says whether a keyword is of a protocol that the peer reads and this version does not: that is no misspelling.
 func peerHas(name string) bool {
@@ -173,6 +173,25 @@ func (p *parser) entry(o *option, e Entry) *fault {
 		c.Arg = arg
 		p.addGeneral(c)
 	}
+	return nil
+}
+
+// frame makes a piece of a protocol's conversation the sticky buffer: "http1.request", or "request" behind that protocol's
+// header.
+func (p *parser) frame(o *option) *fault {
+	app, name, ok := strings.Cut(o.value, ".")
+	canonical := ""
+	if ok {
+		canonical, ok = p.env.Vocabulary.Protocol(app)
+	}
+	if !ok {
+		canonical, name = p.r.Proto.App, o.value
+	}
+	e, ok := p.env.Vocabulary.Keyword("frame:" + canonical + "." + name)
+	if !ok {
+		return faultf(max(o.valueAt, o.at), "frame: %q is not a frame that this version knows", clip(o.value))
+	}
+	p.setBuffer(Buffer{Name: e.Name, App: e.App, Keyword: e.Index, Multi: e.Multi, Streaming: e.Streaming})
 	return nil
 }
 

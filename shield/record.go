@@ -30,7 +30,7 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 		where.Packet, where.Dir = w.turned(in.Packet), m.Dir
 	}
 	p := where.Packet
-	a := eve.Alert{Where: where, Rule: m.Rule, Action: "allowed", TxID: m.TxID, HasTx: m.HasTx, Stream: m.Stream, Payload: p.Payload, Tx: m.Tx, TxDir: contract.Direction(m.Dir)}
+	a := eve.Alert{Where: where, Rule: m.Rule, Action: "allowed", TxID: m.TxID, HasTx: m.HasTx, Stream: m.Stream, Payload: p.Payload, Tx: m.Tx, TxDir: contract.Direction(m.Dir), Frame: m.Frame}
 	if f != nil && f.Proto == decode.ProtoTCP && (m.Stream || m.HasTx) {
 		a.Stream = true
 		if w.eve.Payload || w.eve.PayloadPrintable {

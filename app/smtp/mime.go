@@ -38,15 +38,20 @@ type mime struct {
 // tx is one mail.
 type tx struct {
 	contract.TxState
+	sent        bool // to its end; the server's answer may be due
 	done        bool
 	helo, from  []byte
 	to          [][]byte
 	keepBody    int
 	mime        mime
-	sender      []byte
-	subject     []byte
+	urls        *urls
+	headers     [5][]byte // from, subject, date, message-id, x-mailer
+	toLine      []byte    // the To and Cc headers as they came
+	ccLine      []byte
 	recipients  [][]byte
 	copies      [][]byte
+	received    [][]byte
+	links       [][]byte
 	attachments [][]byte
 }
 
@@ -138,14 +143,22 @@ func (t *tx) readHeader() {
 	case is("Content-Disposition"):
 		t.setName(parameter(value, "filename"))
 	case !m.headings:
-	case is("From"):
-		t.sender = append(t.sender[:0], value...)
-	case is("Subject"):
-		t.subject = append(t.subject[:0], value...)
 	case is("To"):
+		t.toLine = append(t.toLine[:0], value...)
 		t.recipients = addresses(t.recipients, value)
 	case is("Cc"):
+		t.ccLine = append(t.ccLine[:0], value...)
 		t.copies = addresses(t.copies, value)
+	case is("Received"):
+		if len(t.received) < receivedMax {
+			t.received = append(t.received, bytes.Clone(value))
+		}
+	default:
+		for i, name := range headerNames {
+			if is(name) {
+				t.headers[i] = append(t.headers[i][:0], value...)
+			}
+		}
 	}
 	m.header = m.header[:0]
 }
@@ -241,6 +254,7 @@ func (t *tx) closeFile() {
 func (t *tx) body(piece, line []byte, whole bool) {
 	m := &t.mime
 	if m.file == nil {
+		t.findURLs(line)
 		return
 	}
 	switch m.coding {
@@ -337,16 +351,19 @@ func (t *tx) endMail() {
 
 // Reuse empties the transaction.
 func (t *tx) Reuse() {
-	*t = tx{TxState: t.TxState, helo: t.helo[:0], from: t.from[:0], to: t.to[:0], sender: t.sender[:0], subject: t.subject[:0],
+	*t = tx{TxState: t.TxState, helo: t.helo[:0], from: t.from[:0], to: t.to[:0], headers: t.headers, toLine: t.toLine[:0], ccLine: t.ccLine[:0],
 		mime: mime{header: t.mime.header[:0], name: t.mime.name[:0]}}
+	for i := range t.headers {
+		t.headers[i] = t.headers[i][:0]
+	}
 }
 
 // State is the engine's part of the transaction.
 func (t *tx) State() *contract.TxState { return &t.TxState }
 
 // Progress is complete when the mail is.
-func (t *tx) Progress(contract.Direction) uint8 {
-	if t.done {
+func (t *tx) Progress(dir contract.Direction) uint8 {
+	if t.done || t.sent && dir == contract.ToServer {
 		return 1
 	}
 	return 0
@@ -360,11 +377,25 @@ func (t *tx) Buffer(kw, i int) ([]byte, bool) {
 	case kwFrom:
 		return t.from, len(t.from) > 0
 	case kwTo:
-		if i < len(t.to) {
-			return t.to[i], true
-		}
+		return nth(t.to, i)
+	case kwEmailReceived:
+		return nth(t.received, i)
+	case kwEmailURL:
+		return nth(t.links, i)
+	case kwEmailTo:
+		return t.toLine, len(t.toLine) > 0
+	case kwEmailCC:
+		return t.ccLine, len(t.ccLine) > 0
 	}
-	return nil, false
+	h := t.headers[kw-kwEmailFrom]
+	return h, len(h) > 0
+}
+
+func nth(list [][]byte, i int) ([]byte, bool) {
+	if i >= len(list) {
+		return nil, false
+	}
+	return list[i], true
 }
 
 // Number has nothing to say.
@@ -385,18 +416,19 @@ func (t *tx) AppendRecord(dst []byte) []byte {
 	}
 	dst = append(dst, `,"email":{`...)
 	status := "PARSE_DONE"
-	if !t.done {
+	if !t.done && !t.sent {
 		status = "BODY_STARTED"
 	}
 	dst = jsonline.KeyString(dst, "status", status)
-	if len(t.sender) > 0 {
-		dst = jsonline.KeyString(dst, "from", t.sender)
+	for i, key := range headerKeys {
+		if v := t.headers[i]; len(v) > 0 {
+			dst = jsonline.KeyString(dst, key, v)
+		}
 	}
 	dst = appendTexts(dst, "to", t.recipients)
 	dst = appendTexts(dst, "cc", t.copies)
-	if len(t.subject) > 0 {
-		dst = jsonline.KeyString(dst, "subject", t.subject)
-	}
+	dst = appendTexts(dst, "received", t.received)
+	dst = appendTexts(dst, "url", latestFirst(t.links))
 	return append(appendTexts(dst, "attachment", t.attachments), '}')
 }
 

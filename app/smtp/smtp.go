@@ -16,6 +16,15 @@ const (
 	kwHelo = iota
 	kwFrom
 	kwTo
+	kwEmailFrom // the mail's own headers; kwEmail+i below is headers[i]
+	kwEmailSubject
+	kwEmailDate
+	kwEmailID
+	kwEmailMailer
+	kwEmailTo
+	kwEmailCC
+	kwEmailReceived
+	kwEmailURL
 )
 
 // Event indices.
@@ -56,7 +65,7 @@ func Protocol() contract.Protocol {
 	return contract.Protocol{
 		Name: "smtp", EventType: "smtp", Transport: contract.TCP, ServerPorts: []uint16{25, 587, 2525}, Probe: probe,
 		New: func(l contract.Limits) contract.Parser {
-			p := &parser{keep: l.BodyBytes[0]}
+			p := &parser{keep: l.BodyBytes[0], urls: urlSettings(l.Settings)}
 			p.Max = l.MaxTx
 			return p
 		},
@@ -64,6 +73,15 @@ func Protocol() contract.Protocol {
 			{Name: "smtp.helo", Dirs: contract.OnRequest},
 			{Name: "smtp.mail_from", Dirs: contract.OnRequest},
 			{Name: "smtp.rcpt_to", Kind: contract.KindMulti, Dirs: contract.OnRequest},
+			{Name: "email.from", Dirs: contract.OnRequest},
+			{Name: "email.subject", Dirs: contract.OnRequest},
+			{Name: "email.date", Dirs: contract.OnRequest},
+			{Name: "email.message_id", Dirs: contract.OnRequest},
+			{Name: "email.x_mailer", Dirs: contract.OnRequest},
+			{Name: "email.to", Dirs: contract.OnRequest},
+			{Name: "email.cc", Dirs: contract.OnRequest},
+			{Name: "email.received", Kind: contract.KindMulti, Dirs: contract.OnRequest},
+			{Name: "email.url", Kind: contract.KindMulti, Dirs: contract.OnRequest},
 		},
 		Events: []string{"invalid_reply", "unable_to_match_reply_with_request", "max_command_line_len_exceeded", "max_reply_line_len_exceeded",
 			"invalid_pipelined_sequence", "bdat_chunk_len_exceeded", "no_server_welcome_message", "tls_rejected", "data_command_rejected",
@@ -106,15 +124,18 @@ const (
 	cmdData
 	cmdTLS
 	cmdAuth
+	cmdMail // the end of a mail
 )
 
 type parser struct {
 	pool.List[tx, *tx]
 	keep     int
+	urls     *urls
 	helo     []byte
 	pending  [64]uint8 // commands without a reply, oldest first
 	waiting  int
 	replied  bool // the server was heard
+	secret   bool // a challenge of AUTH waits for its answer
 	inData   bool
 	bdat     int // bytes left of a chunk
 	lastBdat bool
@@ -125,7 +146,7 @@ type parser struct {
 
 // mail is the open mail, nil if there is none and create is false.
 func (p *parser) mail(create bool) *tx {
-	if t := p.Last(); t != nil && !t.done {
+	if t := p.Last(); t != nil && !t.done && !t.sent {
 		return t
 	}
 	if !create {
@@ -134,7 +155,7 @@ func (p *parser) mail(create bool) *tx {
 	t := p.Open()
 	if t != nil {
 		t.helo = append(t.helo[:0], p.helo...)
-		t.keepBody = p.keep
+		t.keepBody, t.urls = p.keep, p.urls
 	}
 	return t
 }
@@ -222,6 +243,7 @@ func (p *parser) content(piece []byte, whole bool) {
 		}
 		if p.bdat == 0 && p.lastBdat {
 			p.finish(t)
+			p.lastBdat = false
 		}
 		return
 	}
@@ -246,7 +268,8 @@ func (p *parser) finish(t *tx) {
 		return
 	}
 	t.endMail()
-	t.done = true
+	t.sent = true
+	t.done = !p.replied || !p.lastBdat && !p.expect(cmdMail) // with an answer to come, the mail is over when it has come
 	f := contract.Fact{Kind: contract.MailSent, Name: string(t.from), Code: uint32(len(t.to))}
 	if len(t.to) > 0 {
 		f.Text = string(t.to[0])
@@ -254,11 +277,14 @@ func (p *parser) finish(t *tx) {
 	t.Facts = append(t.Facts, f)
 }
 
-func (p *parser) expect(kind uint8) {
-	if p.waiting < len(p.pending) {
-		p.pending[p.waiting] = kind
-		p.waiting++
+// expect notes that an answer is due; false: too many are.
+func (p *parser) expect(kind uint8) bool {
+	if p.waiting == len(p.pending) {
+		return false
 	}
+	p.pending[p.waiting] = kind
+	p.waiting++
+	return true
 }
 
 func argument(line []byte, skip int) []byte {
@@ -267,6 +293,10 @@ func argument(line []byte, skip int) []byte {
 }
 
 func (p *parser) command(line []byte) {
+	if p.secret { // the answer to a challenge, RFC 4954 section 4: no command, and not answered as one
+		p.secret = false
+		return
+	}
 	kind := uint8(cmdOther)
 	switch {
 	case hasWord(line, "HELO"), hasWord(line, "EHLO"):
@@ -289,9 +319,12 @@ func (p *parser) command(line []byte) {
 	case hasWord(line, "DATA"):
 		kind = cmdData
 		p.mail(true)
+		p.lastBdat = false
 		p.inData = !p.replied // a conversation of which only one side is seen
 	case hasWord(line, "BDAT"):
-		p.chunk(argument(line, 4))
+		if p.chunk(argument(line, 4)); p.lastBdat {
+			kind = cmdMail
+		}
 	case hasWord(line, "RSET"):
 		if t := p.mail(false); t != nil && len(t.from) > 0 {
 			t.done = true
@@ -316,6 +349,7 @@ func firstWord(b []byte) []byte {
 // chunk reads BDAT's argument, RFC 3030 2.
 func (p *parser) chunk(arg []byte) {
 	size := 0
+	p.lastBdat = false
 	for _, c := range arg {
 		if c < '0' || c > '9' {
 			break
@@ -360,6 +394,7 @@ func (p *parser) reply(line []byte) {
 	kind := p.pending[0]
 	p.answered(kind, code)
 	if kind == cmdAuth && code == 334 {
+		p.secret = true
 		return
 	}
 	p.waiting = copy(p.pending[:], p.pending[1:p.waiting])
@@ -368,6 +403,13 @@ func (p *parser) reply(line []byte) {
 // answered acts on the reply to a command.
 func (p *parser) answered(kind uint8, code int) {
 	switch kind {
+	case cmdMail:
+		for _, t := range p.Live() {
+			if t.sent && !t.done {
+				t.done = true
+				return
+			}
+		}
 	case cmdData:
 		if code == 354 {
 			p.inData = true
@@ -401,5 +443,5 @@ func (p *parser) answered(kind uint8, code int) {
 func (p *parser) Reset() {
 	list := p.List
 	list.Reset()
-	*p = parser{List: list, keep: p.keep, helo: p.helo[:0]}
+	*p = parser{List: list, keep: p.keep, urls: p.urls, helo: p.helo[:0]}
 }
