@@ -178,11 +178,15 @@ func (d *Decoder) ipv6(p *Packet, b []byte) {
 func (d *Decoder) extensions(p *Packet, next byte, at int) (whole bool) {
 	b := p.L3
 	var hop, dest, routing, fragment, ah int
-	for range extMax {
+	for i := range extMax {
 		p.Proto, p.IPHeader, p.L4 = next, at, b[at:]
 		p.Payload = p.L4
 		n := 0
 		rest := b[at:]
+		if i > 0 && len(rest) < 2 && next != nextNone { // no header is shorter
+			p.Events.Add(IPv6TruncatedExt)
+			return false
+		}
 		switch next {
 		case nextHopByHop, nextDest, nextRouting, nextMobility, nextHIP, nextShim6:
 			if len(rest) < 8 {

@@ -145,7 +145,7 @@ func (p *Packet) once(seen bool) {
 func (d *Decoder) udp(p *Packet) {
 	b := p.L4
 	if len(b) < 8 {
-		p.Events.Add(UDPTooSmall)
+		p.Events.Add(UDPHeaderTooSmall)
 		return
 	}
 	n := int(binary.BigEndian.Uint16(b[4:]))
@@ -154,7 +154,7 @@ func (d *Decoder) udp(p *Packet) {
 	}
 	if n < 8 {
 		if n != 0 {
-			p.Events.Add(UDPHeaderTooSmall)
+			p.Events.Add(UDPLenInvalid)
 			return
 		}
 		n = len(b)

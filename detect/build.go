@@ -307,6 +307,7 @@ func (b *builder) finish() *Refusal {
 	case b.protocolOnly():
 		s.kind = kindProtocol
 	}
+	s.headerOnly = !s.hasPayload && len(s.packet) == 0 && len(s.buffers) == 0 && len(s.state) == 0 && s.flow == 0
 	s.stateful = len(s.posts) > 0 || len(s.state) > 0
 	s.fast = s.pickFast()
 	return nil

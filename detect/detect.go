@@ -126,6 +126,7 @@ type Match struct {
 	Flow    bool // the action is for the whole flow
 	Silent  bool // noalert: state only
 	Dropped bool // the action drops the packet in hand
+	Passed  bool // a pass rule matched the packet too
 	Frame   Frame
 }
 

@@ -16,6 +16,7 @@ type sig struct {
 	anyHeader  bool // addresses and ports are all any
 	bothWays   bool // "<>"
 	noAlert    bool
+	headerOnly bool // addresses and ports alone: its action is for the whole flow
 	txRule     bool
 	inPacket   bool     // payload rules: inspect the packet
 	inStream   bool     // payload rules: inspect the stream

@@ -182,7 +182,7 @@ func (w *Worker) settle(in *Input) []Match {
 	kept, loud := 0, 0
 	for i := range w.matches {
 		m := w.matches[i]
-		if !m.Silent && m.Action != rule.Pass {
+		if !m.Silent {
 			if loud++; loud > w.set.opts.AlertsMax {
 				w.Stats.Overflow++
 				continue
@@ -203,6 +203,9 @@ func (w *Worker) settle(in *Input) []Match {
 			if m.Flow && in.Flow != nil {
 				in.Flow.Action = flow.ActionPass
 			}
+			for j := range w.matches[:kept] {
+				w.matches[j].Passed = !w.matches[j].Dropped
+			}
 			break
 		}
 	}
@@ -217,7 +220,7 @@ func (w *Worker) matched(s *sig, index uint32, in *Input, m Match) {
 	for i := range s.posts {
 		w.after(&s.posts[i], in)
 	}
-	m.Rule, m.Index, m.Action, m.Dir, m.Silent = s.rule, index, s.action, in.Dir, s.noAlert || s.action == rule.Pass
+	m.Rule, m.Index, m.Action, m.Dir, m.Silent = s.rule, index, s.action, in.Dir, s.noAlert || s.action == rule.Pass && !s.rule.Loud
 	if s.action == rule.Pass {
 		w.passed = true
 	}
@@ -315,7 +318,7 @@ func (w *Worker) packetRules(in *Input) {
 		s := &set.rules[i]
 		w.counts[i].Checks++
 		if stream, ok := w.packetRule(s, i, in); ok {
-			w.matched(s, i, in, Match{Stream: stream, Flow: s.kind == kindIPOnly || stream || s.apps != nil})
+			w.matched(s, i, in, Match{Stream: stream, Flow: s.kind == kindIPOnly || stream || s.apps != nil || s.headerOnly})
 		}
 	}
 }

@@ -16,6 +16,8 @@ type Stats struct {
 	Live                     bool   // the source was live: its drops are told
 	KernelDrops              uint64 // of a live source
 	Alerts, AlertsOverflowed uint64
+	Gaps, Sessions           uint64 // of TCP
+	Rules, Refused           int
 }
 
 // AppendStats appends one stats line with its newline. Decode events are grouped by the layer before their dot.
@@ -55,7 +57,13 @@ func AppendStats(dst []byte, s *Stats) []byte {
 	}
 	dst = append(dst, `}},"flow":{`...)
 	dst = jsonline.KeyUint(dst, "total", s.Flows)
-	dst = append(dst, `},"detect":{`...)
+	dst = append(dst, `},"tcp":{`...)
+	dst = jsonline.KeyUint(dst, "sessions", s.Sessions)
+	dst = jsonline.KeyUint(dst, "reassembly_gap", s.Gaps)
+	dst = append(dst, `},"detect":{"engines":[{"id":0`...)
+	dst = jsonline.KeyUint(dst, "rules_loaded", uint64(s.Rules))
+	dst = jsonline.KeyUint(dst, "rules_failed", uint64(s.Refused))
+	dst = append(dst, `,"rules_skipped":0}]`...)
 	dst = jsonline.KeyUint(dst, "alert", s.Alerts)
 	dst = jsonline.KeyUint(dst, "alert_queue_overflow", s.AlertsOverflowed)
 	return append(dst, "}}}\n"...)

@@ -383,7 +383,7 @@ func (p *parser) target(o *option) *fault {
 
 func (p *parser) noalert(o *option) *fault { p.r.NoAlert = true; return nil }
 
-func (p *parser) alertWord(*option) *fault { p.r.NoAlert = false; return nil }
+func (p *parser) alertWord(*option) *fault { p.r.NoAlert, p.r.Loud = false, true; return nil }
 
 // requires refuses rules for other engines or versions; this one stands for 8.0.7.
 func (p *parser) requires(o *option) *fault {

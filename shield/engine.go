@@ -261,9 +261,14 @@ func (e *engine) stats() {
 	}
 	s := eve.Stats{At: max(e.clock.Now(), 0), Packets: e.number, Alerts: e.merge.sum.Alerts, Decode: make([]uint64, len(decode.EventNames))}
 	s.Live, s.KernelDrops = e.live != nil, e.merge.sum.Ledger.KernelDrops
+	if e.set.set != nil {
+		s.Rules, s.Refused = e.set.set.Len(), e.set.refused
+	}
 	for _, w := range e.workers {
 		s.Bytes += w.counts.Bytes
 		s.Flows += w.counts.Flows
+		s.Gaps += w.streams.Counters.Gaps
+		s.Sessions += w.streams.Counters.Sessions
 		for i, n := range w.counts.Decode {
 			s.Decode[i] += n
 		}

@@ -40,6 +40,9 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 		}
 	}
 	a.Verdict = "alert"
+	if m.Passed {
+		a.Verdict = "pass"
+	}
 	if m.Dropped {
 		a.Action, a.Verdict = "blocked", "drop"
 	}

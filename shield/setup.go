@@ -58,6 +58,7 @@ type settings struct {
 	types      map[string]bool // eve types written; nil: all
 	alertsOnly bool
 	set        *detect.Set
+	refused    int // rules
 	thresholds ruleThresholds
 	protected  []netip.Prefix
 	authorised []netip.Prefix
@@ -247,7 +248,7 @@ func (s *Setup) rules(o SetupOptions) error {
 		s.Refused = append(s.Refused, rule.Refusal{File: r.Rule.File, Line: max(r.Pos.Line, r.Rule.Line), Column: max(r.Pos.Column, 1), Message: r.Why, SID: r.Rule.SID, Keyword: firstWord(r.Why)})
 	}
 	s.Loaded = set.Len()
-	s.settings.set = set
+	s.settings.set, s.settings.refused = set, len(s.Refused)
 	debug.SetMemoryLimit(heapLimit(c) + heapLive())
 	return s.settings.thresholds.load(c.ThresholdFile, set)
 }

@@ -264,7 +264,7 @@ func (s *spares) rest(data []byte) []byte {
 	return nil
 }
 
-// openFile starts the file that a body is: named by its disposition or by the last part of the path.
+// openFile starts the file that a body is: named by its disposition or by the path.
 func (p *parser) openFile(t *tx, dir contract.Direction) {
 	if dir == contract.ToServer {
 		if m := string(t.side[0].bytes(t.method)); m != "PUT" && m != "POST" {
@@ -281,9 +281,6 @@ func (p *parser) openFile(t *tx, dir contract.Direction) {
 	}
 	if i := bytes.IndexByte(f.Name, '?'); i >= 0 && bytes.Equal(f.Name, t.uri) {
 		f.Name = f.Name[:i]
-	}
-	if i := bytes.LastIndexByte(f.Name, '/'); i >= 0 && i+1 < len(f.Name) {
-		f.Name = f.Name[i+1:]
 	}
 	t.side[dir].file = f
 	t.state.Files = append(t.state.Files, f)

@@ -18,6 +18,7 @@ const (
 	atChunkEnd
 	atTrailer
 	atEnd // body until the connection ends
+	atOdd // an answer that may have no body says that it has one: its next bytes tell
 	atTunnel
 )
 
@@ -186,6 +187,15 @@ func (p *parser) step(s *reader, dir contract.Direction, data []byte, end bool) 
 		return len(data), false
 	case atTunnel:
 		return len(data), false
+	case atOdd:
+		if looks, known := startsAnswer(data, end); !known {
+			return 0, true
+		} else if looks {
+			p.finish(s, dir)
+		} else {
+			p.frame(s, dir)
+		}
+		return 0, false
 	}
 	i := bytes.IndexByte(data, '\n')
 	if i < 0 {
@@ -198,6 +208,15 @@ func (p *parser) step(s *reader, dir contract.Direction, data []byte, end bool) 
 		i = len(data) - 1
 	}
 	line := data[:i+1]
+	if dir == contract.ToClient && (s.at == atStart || s.at == atHeaders) {
+		passed, known := p.oddLine(s, line, data[i+1:], end)
+		if !known {
+			return 0, true
+		}
+		if passed {
+			return i + 1, false
+		}
+	}
 	s.head += len(line)
 	p.line(s, dir, line)
 	return i + 1, false
@@ -206,6 +225,17 @@ func (p *parser) step(s *reader, dir contract.Direction, data []byte, end bool) 
 // line acts on one line, its end included.
 func (p *parser) line(s *reader, dir contract.Direction, line []byte) {
 	text := bytes.TrimRight(line, "\r\n")
+	if s.at == atStart || s.at == atHeaders {
+		text = bareCR(text, func(part []byte) { p.part(s, dir, line, part) })
+		if len(text) == 0 && s.at == atHeaders && len(line) > 2 {
+			return // carriage returns alone end no head
+		}
+	}
+	p.part(s, dir, line, text)
+}
+
+// part acts on one line without its end.
+func (p *parser) part(s *reader, dir contract.Direction, line, text []byte) {
 	switch s.at {
 	case atStart:
 		s.head = len(line)
@@ -284,12 +314,12 @@ func (p *parser) statusLine(s *reader, text, line []byte) {
 		s.tx = p.unanswered()
 	}
 	t := s.tx
-	trimmed := bytes.TrimLeft(text, " \t")
+	trimmed := bytes.TrimLeft(text, blanks)
 	m := &t.side[contract.ToClient]
 	if len(trimmed) == 0 {
 		return
 	}
-	if !bytes.HasPrefix(trimmed, []byte("HTTP")) {
+	if looks, _ := startsAnswer(trimmed, true); !looks {
 		if t.seen[0] && t.hasProto {
 			t.event(evInvalidProtocol)
 		}
@@ -345,13 +375,11 @@ func (p *parser) headerLine(s *reader, dir contract.Direction, line, text []byte
 		p.headersDone(s, dir)
 		return
 	}
-	m.raw = append(m.raw, line...)
-	if (text[0] == ' ' || text[0] == '\t') && len(m.fields) > 0 {
-		f := &m.fields[len(m.fields)-1]
-		value := append(append(append([]byte(nil), m.bytes(f.value)...), ' '), bytes.Trim(text, " \t")...)
-		f.value = m.keep(value)
+	m.raw = append(append(m.raw, text...), line[len(bytes.TrimRight(line, "\r\n")):]...)
+	if len(m.fields) > 0 && m.folded(text, dir) {
 		return
 	}
+	text = bytes.TrimLeft(text, blanks)
 	if len(m.fields) >= maxHeaders || s.head > maxHead {
 		t.event([2]uint8{evRequestManyHeaders, evResponseManyHeaders}[dir])
 		return
@@ -363,10 +391,7 @@ func (p *parser) headerLine(s *reader, dir contract.Direction, line, text []byte
 	}
 	name = bytes.Trim(name, " \t\x00\x0b\x0c")
 	value = bytes.Trim(value, " \t\x00")
-	if i := bytes.LastIndexByte(name, '\r'); i >= 0 {
-		name = name[i+1:]
-	}
-	m.fields = append(m.fields, field{m.keep(name), m.keep(value)})
+	m.fields = append(m.fields, field{m.keepClean(name), m.keepClean(value)})
 }
 
 // headersDone decides how the body is framed (RFC 9112 section 6.3), as forgivingly as a browser.
@@ -380,11 +405,25 @@ func (p *parser) headersDone(s *reader, dir contract.Direction) {
 		return
 	}
 	p.startBody(s, dir)
+	if dir == contract.ToClient && (t.code == 204 || t.code == 304) && string(t.side[0].bytes(t.method)) != "HEAD" {
+		if n, ok := p.contentLength(t, dir); ok && n > 0 || p.chunked(t, dir) {
+			s.at = atOdd
+			return
+		}
+		p.finish(s, dir)
+		return
+	}
+	p.frame(s, dir)
+}
+
+// frame settles where the body ends.
+func (p *parser) frame(s *reader, dir contract.Direction) {
+	t := s.tx
 	chunked := p.chunked(t, dir)
 	length, hasLength := p.contentLength(t, dir)
 	method := t.side[0].bytes(t.method)
 	switch {
-	case dir == contract.ToClient && (string(method) == "HEAD" || t.code == 204 || t.code == 304):
+	case dir == contract.ToClient && string(method) == "HEAD":
 		p.finish(s, dir)
 	case dir == contract.ToClient && string(method) == "CONNECT" && t.code/100 == 2:
 		p.finish(s, dir)
@@ -471,7 +510,12 @@ func (p *parser) contentLength(t *tx, dir contract.Direction) (uint64, bool) {
 		if !equalFold(m.bytes(m.fields[i].name), "content-length") {
 			continue
 		}
-		v, ok := number(m.bytes(m.fields[i].value))
+		text := m.bytes(m.fields[i].value)
+		v, ok := number(text)
+		if len(bytes.Trim(text, "0123456789 \t")) > 0 && dir == contract.ToClient && p.closes(m) {
+			t.event(evInvalidResponseCL)
+			continue // more than a number: the connection's end is the better witness
+		}
 		switch {
 		case !ok:
 			t.event([2]uint8{evInvalidRequestCL, evInvalidResponseCL}[dir])
@@ -502,7 +546,7 @@ func number(v []byte) (n uint64, ok bool) {
 }
 
 func (p *parser) chunkSize(s *reader, dir contract.Direction, text []byte) {
-	text = bytes.Trim(text, " \t\x0b\x0c\x00")
+	text = bytes.Trim(text, " \t\x0b\x0c\x00\r")
 	if len(text) == 0 {
 		return
 	}
