@@ -27,6 +27,7 @@ type Config struct {
 	Settings map[string]map[string]string // protocol name -> protocol-relative configuration keys
 	Limits   map[string]contract.Limits   // protocol name -> limits instead of the table's; zero fields keep the table's
 	Ports    map[string][]uint16          // protocol name -> port hints instead of the table's
+	Frames   bool                         // rules ask for frames
 	Protocol []contract.Protocol          // instead of Protocols(); for tests
 }
 
@@ -85,6 +86,7 @@ func (d *Driver) addProtocol(i int, cfg Config) {
 	id := first + uint16(i)
 	d.byName[p.Name] = id
 	d.limits[i] = mergeLimits(p.Limits, cfg.Limits[p.Name], cfg.Settings[p.Name])
+	d.limits[i].Frames = cfg.Frames
 	d.enabled[i] = cfg.Enabled == nil || cfg.Enabled(p.Name)
 	if !d.enabled[i] || p.Probe == nil {
 		return

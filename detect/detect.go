@@ -11,6 +11,8 @@
 package detect
 
 import (
+	"strings"
+
 	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/decode"
@@ -166,6 +168,16 @@ func (s *Set) Counts() Counts { return s.counts }
 
 // Len returns the number of rules.
 func (s *Set) Len() int { return len(s.rules) }
+
+// Frames says whether some rule asks for a frame.
+func (s *Set) Frames() bool {
+	for i := range s.names.buffers {
+		if strings.HasPrefix(s.names.buffers[i].name, "frame:") {
+			return true
+		}
+	}
+	return false
+}
 
 // Rule returns the i-th rule in the order of evaluation.
 func (s *Set) Rule(i int) *rule.Rule { return s.rules[i].rule }

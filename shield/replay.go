@@ -171,7 +171,9 @@ func newWorker(set *settings, index int) *worker {
 	w.flows = flow.NewTable(fc)
 	w.streams = stream.New(stream.Config{Midstream: c.Midstream, AsyncOneSide: c.AsyncOneSide, Inline: set.inline, Depth: c.StreamDepth,
 		MemoryBytes: set.memory / 6, Policy: set.policyOf, Linger: c.Payload || c.PayloadPrintable, BadChecksums: !set.checksums || !c.StreamChecksums && !set.strict, StrictChecksums: set.strict})
-	w.apps = app.New(appConfig(c))
+	apps := appConfig(c)
+	apps.Frames = set.set != nil && set.set.Frames()
+	w.apps = app.New(apps)
 	if set.set != nil {
 		w.detect = set.set.NewWorker(nil)
 	}

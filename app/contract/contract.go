@@ -300,5 +300,6 @@ type Limits struct {
 	MaxTx       int               // live transactions
 	BodyBytes   [2]int            // kept of a body, by direction (request, response)
 	BufferBytes int               // any single field
+	Frames      bool              // keep the bytes of frames that are no other buffer: rules ask for frames
 	Settings    map[string]string // from the configuration: "libhtp.default-config.personality" and such, protocol-relative keys
 }

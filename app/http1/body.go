@@ -200,7 +200,15 @@ func (p *parser) startBody(s *reader, dir contract.Direction) {
 func (p *parser) body(s *reader, dir contract.Direction, b []byte) {
 	t := s.tx
 	t.side[dir].length += uint64(len(b))
+	p.framed(t, dir, b)
 	t.decoders[dir].write(b, func(plain []byte) { p.decoded(t, dir, plain) })
+}
+
+// framed keeps bytes of a message as they came.
+func (p *parser) framed(t *tx, dir contract.Direction, b []byte) {
+	if p.limits.Frames {
+		keep(&t.side[dir].frame, b, p.cfg.body[dir], p.cfg.unlimited[dir], p.idle)
+	}
 }
 
 // bombRatio: output beyond the bomb limit that is so many times its input is given up.
@@ -313,7 +321,7 @@ func share(m *message) contract.Body {
 
 func (p *parser) endBody(t *tx, dir contract.Direction) {
 	m := &t.side[dir]
-	m.body.Done = true
+	m.body.Done, m.frame.Done = true, true
 	if f := m.file; f != nil {
 		f.Body = share(m)
 		if f.State == contract.FileOpen {

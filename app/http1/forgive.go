@@ -136,3 +136,55 @@ func (p *parser) closes(m *message) bool {
 	v, ok := m.get("connection")
 	return ok && bytes.EqualFold(bytes.TrimSpace(v), []byte("close"))
 }
+
+// sendsBody says whether a request's method promises a body.
+func sendsBody(method []byte) bool {
+	return string(method) == "POST" || string(method) == "PUT" || string(method) == "PATCH"
+}
+
+// odd looks at what follows a head that leaves it open whether there is a body.
+func (p *parser) odd(s *reader, dir contract.Direction, data []byte, end bool) (n int, more bool) {
+	var next, known bool
+	if dir == contract.ToClient {
+		next, known = startsAnswer(data, end)
+	} else {
+		if data[0] == '\r' || data[0] == '\n' {
+			return 1, false
+		}
+		v := probeRequest(data)
+		next, known = v == contract.Yes, v != contract.Maybe || end
+	}
+	switch {
+	case !known:
+		return 0, true
+	case next:
+		p.finish(s, dir)
+	case dir == contract.ToClient:
+		p.frame(s, dir)
+	default: // of no told length, up to the next request that is not told from it
+		s.tx.event(evBodyUnexpected)
+		s.at = atEnd
+	}
+	return 0, false
+}
+
+// escaped says whether what was decoded once holds another escape.
+func escaped(uri []byte) bool {
+	for i := 0; i+2 < len(uri); i++ {
+		if uri[i] == '%' && unhex(uri[i+1]) >= 0 && unhex(uri[i+2]) >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// knownScheme says whether credentials are of a scheme that the peer knows.
+func knownScheme(v []byte) bool {
+	word, _ := cut(v)
+	for _, s := range [...]string{"basic", "digest", "bearer"} {
+		if equalFold(word, s) {
+			return true
+		}
+	}
+	return false
+}

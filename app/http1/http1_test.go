@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -55,6 +56,36 @@ func TestForgivenAnswers(t *testing.T) {
 		said := strings.Join(apptest.Play(t, Protocol(), []apptest.Segment{apptest.C(request), apptest.S(a)}), "\n")
 		if !strings.Contains(said, `window "`+wholeMsg+`"`) || !strings.Contains(said, `file "/a/b.txt"`) {
 			t.Errorf("%q:\n%s", a, said)
+		}
+	}
+}
+
+func TestOddRequests(t *testing.T) {
+	for text, want := range map[string]string{
+		"POST / HTTP/1.1\r\nHost: x\r\n\r\nlogin=foo":                          "request_body_unexpected",
+		"GET /%2541 HTTP/1.1\r\nHost: x\r\n\r\n":                               "double_encoded_uri",
+		"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Turbo x\r\n\r\n":          "request_auth_unrecognized",
+		"POST / HTTP/1.1\r\nHost: x\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\n\r\n": "",
+		"GET /%41 HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eDp5\r\n\r\n":    "",
+	} {
+		p := Protocol()
+		p.Limits.Settings = map[string]string{"libhtp.default-config.double-decode-path": "yes"}
+		said := strings.Join(apptest.Play(t, p, []apptest.Segment{apptest.C(text), apptest.S("HTTP/1.1 200 ok\r\nContent-Length: 0\r\n\r\n")}), "\n")
+		if want == "" && strings.Contains(said, "event ") || !strings.Contains(said, want) {
+			t.Errorf("%q: wanted %q\n%s", text, want, said)
+		}
+	}
+}
+
+func TestFrames(t *testing.T) {
+	p := Protocol()
+	p.Limits.Frames = true
+	answer := "HTTP/1.1 200 ok\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+	post := "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
+	said := strings.Join(apptest.Play(t, p, []apptest.Segment{apptest.C(post), apptest.S("HTTP/1.1 100 go\r\n\r\n" + answer)}), "\n")
+	for _, want := range []string{fmt.Sprintf("frame:http.request body dir 0 total %d %q", len(post), post), fmt.Sprintf("frame:http.response body dir 1 total %d %q", len(answer), answer)} {
+		if !strings.Contains(said, want) {
+			t.Errorf("nothing says %s in\n%s", want, said)
 		}
 	}
 }

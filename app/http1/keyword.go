@@ -33,6 +33,8 @@ const (
 	kwStatMsg
 	kwRequestBody
 	kwResponseBody
+	kwRequestFrame
+	kwResponseFrame
 	kwReply // the first of i2kw, for answers
 )
 
@@ -73,6 +75,8 @@ func keywords() []contract.Keyword {
 		kwStatMsg:        one("http.stat_msg", reply, line, "http_stat_msg"),
 		kwRequestBody:    {Name: "http.request_body", Aliases: []string{"http_client_body"}, Dirs: req, Step: [2]uint8{stepBody, stepBody}, Streaming: true},
 		kwResponseBody:   {Name: "http.response_body", Aliases: []string{"http_server_body"}, Dirs: reply, Step: [2]uint8{stepBody, stepBody}, Streaming: true},
+		kwRequestFrame:   {Name: "frame:http.request", Dirs: req, Streaming: true},
+		kwResponseFrame:  {Name: "frame:http.response", Dirs: reply, Streaming: true},
 	}
 	// A word whose buffer differs by direction stands twice: here for requests, at kwReply+i for answers.
 	for i := range list {

@@ -18,7 +18,7 @@ const (
 	atChunkEnd
 	atTrailer
 	atEnd // body until the connection ends
-	atOdd // an answer that may have no body says that it has one: its next bytes tell
+	atOdd // a message may have a body though it should not, or the other way round: its next bytes tell
 	atTunnel
 )
 
@@ -188,14 +188,7 @@ func (p *parser) step(s *reader, dir contract.Direction, data []byte, end bool) 
 	case atTunnel:
 		return len(data), false
 	case atOdd:
-		if looks, known := startsAnswer(data, end); !known {
-			return 0, true
-		} else if looks {
-			p.finish(s, dir)
-		} else {
-			p.frame(s, dir)
-		}
-		return 0, false
+		return p.odd(s, dir, data, end)
 	}
 	i := bytes.IndexByte(data, '\n')
 	if i < 0 {
@@ -224,6 +217,9 @@ func (p *parser) step(s *reader, dir contract.Direction, data []byte, end bool) 
 
 // line acts on one line, its end included.
 func (p *parser) line(s *reader, dir contract.Direction, line []byte) {
+	if s.tx != nil && s.at != atStart {
+		p.framed(s.tx, dir, line)
+	}
 	text := bytes.TrimRight(line, "\r\n")
 	if s.at == atStart || s.at == atHeaders {
 		text = bareCR(text, func(part []byte) { p.part(s, dir, line, part) })
@@ -240,7 +236,7 @@ func (p *parser) part(s *reader, dir contract.Direction, line, text []byte) {
 	case atStart:
 		s.head = len(line)
 		if dir == contract.ToServer {
-			p.requestLine(s, text)
+			p.requestLine(s, text, line)
 		} else {
 			p.statusLine(s, text, line)
 		}
@@ -256,13 +252,14 @@ func (p *parser) part(s *reader, dir contract.Direction, line, text []byte) {
 	}
 }
 
-func (p *parser) requestLine(s *reader, text []byte) {
+func (p *parser) requestLine(s *reader, text, line []byte) {
 	trimmed := bytes.TrimLeft(text, " \t")
 	if len(trimmed) == 0 {
 		return // empty lines before a request are skipped (RFC 9112 section 2.2)
 	}
 	t := p.open()
 	s.tx = t
+	p.framed(t, contract.ToServer, line)
 	m := &t.side[contract.ToServer]
 	if len(trimmed) < len(text) {
 		t.event(evLeadingSpace)
@@ -283,6 +280,13 @@ func (p *parser) requestLine(s *reader, text []byte) {
 		}
 	}
 	t.uri = normaliseURI(t.uri[:0], uri, &p.cfg)
+	if p.cfg.doublePth || p.cfg.doubleQry {
+		once := p.cfg
+		once.doublePth, once.doubleQry = false, false
+		if escaped(normaliseURI(nil, uri, &once)) {
+			t.event(evDoubleEncoded)
+		}
+	}
 	m.step = stepLine
 	s.at = atHeaders
 	if !t.hasProto && string(method) == "GET" { // HTTP/0.9: no headers follow
@@ -314,6 +318,9 @@ func (p *parser) statusLine(s *reader, text, line []byte) {
 		s.tx = p.unanswered()
 	}
 	t := s.tx
+	if q := &p.side[contract.ToServer]; q.at == atOdd && q.tx == t {
+		p.finish(q, contract.ToServer) // it is answered: no body comes
+	}
 	trimmed := bytes.TrimLeft(text, blanks)
 	m := &t.side[contract.ToClient]
 	if len(trimmed) == 0 {
@@ -329,6 +336,7 @@ func (p *parser) statusLine(s *reader, text, line []byte) {
 		p.body(s, contract.ToClient, line)
 		return
 	}
+	p.framed(t, contract.ToClient, line)
 	m.line = m.keep(text)
 	t.seen[1] = true
 	proto, rest := cut(trimmed)
@@ -434,6 +442,8 @@ func (p *parser) frame(s *reader, dir contract.Direction) {
 		p.finish(s, dir)
 	case hasLength:
 		s.at, s.left = atBody, length
+	case dir == contract.ToServer && sendsBody(method):
+		s.at = atOdd
 	case dir == contract.ToServer:
 		p.finish(s, dir)
 	default:
@@ -457,6 +467,9 @@ func (p *parser) requestHead(t *tx) {
 			t.event(evHostAmbiguous)
 		}
 		t.hostRaw, t.hasHost = append(t.hostRaw[:0], authority...), true
+	}
+	if v, ok := m.get("authorization"); ok && !knownScheme(v) {
+		t.event(evAuthUnrecognized)
 	}
 	if !t.hasHost && string(m.bytes(t.proto)) == "HTTP/1.1" {
 		t.event(evMissingHost)

@@ -23,6 +23,7 @@ type message struct {
 	raw      []byte // header lines as they came
 	step     uint8
 	body     contract.Body // content codings undone
+	frame    contract.Body // all as it came, if rules ask for frames
 	length   uint64        // of the body as it came
 	file     *contract.File
 	normal   []byte // http.header, built once
@@ -41,7 +42,7 @@ func (m *message) keep(b []byte) span {
 }
 
 func (m *message) reset() {
-	*m = message{text: m.text[:0], fields: m.fields[:0], raw: m.raw[:0], body: contract.Body{Data: m.body.Data[:0]},
+	*m = message{text: m.text[:0], fields: m.fields[:0], raw: m.raw[:0], body: contract.Body{Data: m.body.Data[:0]}, frame: contract.Body{Data: m.frame.Data[:0]},
 		normal: m.normal[:0], names: m.names[:0], joined: m.joined[:0], startBuf: m.startBuf[:0]}
 }
 
@@ -271,6 +272,11 @@ func (t *tx) Number(int, int) (uint64, bool) { return 0, false }
 // Body implements contract.BodyTx.
 func (t *tx) Body(kw int, dir contract.Direction, i int) *contract.Body {
 	switch {
+	case i == 0 && (kw == kwRequestFrame && dir == contract.ToServer || kw == kwResponseFrame && dir == contract.ToClient):
+		if m := &t.side[dir]; m.frame.Total > 0 {
+			return &m.frame
+		}
+		return nil
 	case kw == kwRequestBody && dir == contract.ToServer && i == 0, kw == kwResponseBody && dir == contract.ToClient && i == 0:
 	default:
 		return nil

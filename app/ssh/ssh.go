@@ -22,6 +22,10 @@ const (
 	kwHasshString
 	kwHasshServer
 	kwHasshServerString
+	kwRecord // whole records, their headers and what they carry: the client's
+	kwRecordHeader
+	kwRecordData
+	kwServerRecord // the server's
 )
 
 // Event indices.
@@ -38,6 +42,7 @@ const (
 	msgKex    = 20        // RFC 4250 4.1.2
 	msgNewKey = 21        //
 	sessionAt = 6 << 10   // encrypted bytes from the server that no series of refusals makes
+	framesMax = 16        // records kept of a direction
 	watchMax  = 256 << 10 // after so much the outcome is clear
 )
 
@@ -60,9 +65,14 @@ func Protocol() contract.Protocol {
 		contract.Keyword{Name: "ssh.hassh.string", Dirs: contract.OnRequest, Step: [2]uint8{stepKex, 0}},
 		contract.Keyword{Name: "ssh.hassh.server", Dirs: contract.OnReply, Step: [2]uint8{0, stepKex}},
 		contract.Keyword{Name: "ssh.hassh.server.string", Dirs: contract.OnReply, Step: [2]uint8{0, stepKex}})
+	for _, dir := range [...]contract.DirSet{contract.OnRequest, contract.OnReply} {
+		for _, name := range [...]string{"pdu", "hdr", "data"} {
+			list = append(list, contract.Keyword{Name: "frame:ssh.record." + name, Kind: contract.KindMulti, Dirs: dir, Grows: true})
+		}
+	}
 	return contract.Protocol{
 		Name: "ssh", EventType: "ssh", Transport: contract.TCP, ServerPorts: []uint16{22}, Probe: probe,
-		New:      func(l contract.Limits) contract.Parser { return &parser{} },
+		New:      func(l contract.Limits) contract.Parser { return &parser{frames: l.Frames} },
 		Keywords: list,
 		Events:   []string{"invalid_banner", "long_banner", "invalid_record", "long_kex_record"},
 		Steps: [2][]string{{"request_in_progress", "request_banner_done", "request_kex_done", "request_finished"},
@@ -87,6 +97,7 @@ type tx struct {
 	step            [2]uint8
 	proto, software [2][]byte
 	hash, text      [2][]byte
+	records         [2][][]byte
 }
 
 type side struct {
@@ -103,6 +114,7 @@ type parser struct {
 	told    bool // the outcome, once
 	guess   guesses
 	refused int
+	frames  bool // keep plain records
 }
 
 // Feed reads banner and plain packets, then counts.
@@ -172,6 +184,12 @@ func (p *parser) next(t *tx, dir contract.Direction, s *side, b []byte, end bool
 		s.lost = true
 		p.finish(t, dir)
 		return len(b), 0, 0
+	}
+	if p.frames && len(t.records[dir]) < framesMax {
+		if len(b) < 4+size && !end {
+			return 0, 4 + size, 0
+		}
+		t.records[dir] = append(t.records[dir], bytes.Clone(b[:min(4+size, len(b))]))
 	}
 	switch b[5] {
 	case msgKex:
@@ -317,7 +335,7 @@ func (t *tx) State() *contract.TxState { return &t.TxState }
 func (t *tx) Progress(dir contract.Direction) uint8 { return t.step[dir] }
 
 // Buffer returns a keyword's bytes.
-func (t *tx) Buffer(kw, _ int) ([]byte, bool) {
+func (t *tx) Buffer(kw, i int) ([]byte, bool) {
 	var b []byte
 	switch kw {
 	case kwProto, kwProto + 1:
@@ -332,8 +350,26 @@ func (t *tx) Buffer(kw, _ int) ([]byte, bool) {
 		b = t.hash[1]
 	case kwHasshServerString:
 		b = t.text[1]
+	default:
+		return t.record(kw-kwRecord, i)
 	}
 	return b, len(b) > 0
+}
+
+// record returns the part of the i-th plain record that a frame names.
+func (t *tx) record(kw, i int) ([]byte, bool) {
+	dir := kw / (kwServerRecord - kwRecord)
+	if i >= len(t.records[dir]) {
+		return nil, false
+	}
+	b := t.records[dir][i]
+	switch kw % (kwServerRecord - kwRecord) {
+	case kwRecordHeader - kwRecord:
+		return b[:6], true
+	case kwRecordData - kwRecord:
+		return b[6:], true
+	}
+	return b, true
 }
 
 // Number has nothing to say.
