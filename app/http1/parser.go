@@ -89,6 +89,7 @@ func (p *parser) Release(n int) {
 		if len(p.idle.txs) < sparesMax {
 			for d := range t.side {
 				t.side[d].body.Data = p.idle.rest(t.side[d].body.Data)
+				t.side[d].frame.Data = p.idle.rest(t.side[d].frame.Data)
 			}
 			t.reuse()
 			p.idle.txs = append(p.idle.txs, t)
