@@ -11,8 +11,11 @@ export CGO_ENABLED := 0
 build: $(PAGE)
 	$(GO) build -o bin/dejpha ./cmd/dejpha
 
-$(WEB)/dist/index.html: $(wildcard $(WEB)/package-lock.json) $(shell find $(WEB)/src $(WEB)/index.html -type f 2>/dev/null)
-	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error && npm run build --silent
+$(WEB)/node_modules/.package-lock.json: $(wildcard $(WEB)/package-lock.json)
+	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(shell find $(WEB)/src $(WEB)/public $(WEB)/index.html $(WEB)/vite.config.ts -type f 2>/dev/null)
+	cd $(WEB) && npm run build --silent
 
 run: build
 	./bin/dejpha run
@@ -22,7 +25,7 @@ test: $(PAGE)
 	$(GO) test ./...
 
 # The console in a headless Chromium: the page against made-up attacks, and the real program from its setup token on.
-e2e: build
+e2e: build $(WEB)/node_modules/.package-lock.json
 	scripts/e2e.sh $(WEB)
 
 # The real program, killed 100 times at random moments, loses nothing it acknowledged and counts nothing twice.

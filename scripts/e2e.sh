@@ -8,5 +8,4 @@ if [ -z "${CHROMIUM:-}" ] && [ ! -x /usr/bin/chromium ] && [ "$(id -u)" = 0 ] &&
 	export DEBIAN_FRONTEND=noninteractive
 	{ apt-get update && apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 || echo "e2e: apt-get could not fetch Chromium"
 fi
-[ -d node_modules/playwright-core ] || npm ci --no-audit --no-fund --loglevel=error
 npm test --silent

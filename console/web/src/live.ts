@@ -40,17 +40,27 @@ export interface Asked<T> { value?: T; error?: Refusal }
 /** Keeps the answer to a path up to date; an older answer stays until the newer one is there. */
 export function useAnswer<T>(path: string, live = true): Asked<T> {
   const [state, set] = useState<Asked<T> & { path?: string }>({});
-  const [ask1] = useState(() => ({ wanted: "", load: () => {} }));
+  const [ask1] = useState(() => ({ wanted: "", busy: "", again: false, load: () => {} }));
   ask1.wanted = path;
   ask1.load = () => {
     const asked = ask1.wanted;
+    if (ask1.busy === asked) { // a slow answer is waited for, not asked for again and again
+      ask1.again = true;
+      return;
+    }
+    ask1.busy = asked;
+    ask1.again = false;
     ask<T>(asked).then(
       (value) => asked === ask1.wanted && set({ value, path: asked }),
       (error: Refusal) => {
         if (error.status === 401) dispatchEvent(new Event("logged-out"));
         if (asked === ask1.wanted) set((old) => ({ error, value: old.path === asked ? old.value : undefined, path: asked }));
       },
-    );
+    ).finally(() => {
+      if (ask1.busy !== asked) return;
+      ask1.busy = "";
+      if (ask1.again) ask1.load();
+    });
   };
   useEffect(() => ask1.load(), [path]);
   const [again] = useState(() => () => ask1.load());

@@ -7,6 +7,7 @@ import { address, go, having } from "./route";
 import { clock, number } from "./text";
 
 const pageSize = 50;
+const carries = (p: Packet) => p.payload_offset >= 0 && p.wire > p.payload_offset;
 
 /** The kept packets of an attack and the bytes of the chosen one; which one is in the address. */
 export function PacketsOf({ a, query }: { a: Detail; query: URLSearchParams }) {
@@ -17,7 +18,7 @@ export function PacketsOf({ a, query }: { a: Detail; query: URLSearchParams }) {
   if (!a.packets_kept && a.state !== "opened") return <p class="quiet">No packets are kept with this attack.</p>;
   return (
     <Shown asked={list}>{(l) => {
-      const at = l.items.find((p) => p.n === chosen) ?? l.items.find((p) => p.marks.length > 0) ?? l.items[0];
+      const at = l.items.find((p) => p.n === chosen) ?? l.items.find((p) => p.marks.length > 0) ?? l.items.find(carries) ?? l.items[0];
       const pages = Math.ceil(l.total / pageSize);
       if (!at) return <p class="quiet">No packets are kept yet. They appear here by themselves.</p>;
       return (
