@@ -401,25 +401,30 @@ func (t *Table) Sweep(now int64) {
 	}
 }
 
-// relieveLook bounds the records one call of Relieve looks at.
+// relieveLook bounds the records that one call of Relieve passes over.
 const relieveLook = 1 << 14
 
-// Relieve ends up to n flows that were idle for at least idle ns at now, those that were to end soonest first: under
-// pressure timeouts are shorter. It returns how many it ended. Like Sweep, what it ends depends on the flows and now alone.
-func (t *Table) Relieve(now, idle int64, n int) (ended int) {
-	looked := 0
+// Relieve ends flows that were idle for at least idle ns at now, those that were to end soonest first, for as long as
+// it is pressed: under pressure timeouts are shorter. It returns how many it ended. Like Sweep, what it ends depends on
+// the flows and now alone.
+func (t *Table) Relieve(now, idle int64, pressed func() bool) (ended int) {
+	passed := 0
 	for ahead := int64(1); ahead < wheelSlots; ahead++ {
 		for i := t.wheel[(t.swept+ahead)%wheelSlots]; i != 0; {
 			f := t.at(i)
 			i = f.table.next
-			if looked++; ended == n || looked > relieveLook {
+			if now-f.Last < idle || f.Pinned {
+				if passed++; passed > relieveLook {
+					return ended
+				}
+				continue
+			}
+			if !pressed() {
 				return ended
 			}
-			if now-f.Last >= idle && !f.Pinned {
-				t.Counters.Relieved++
-				t.end(f, Forced)
-				ended++
-			}
+			t.Counters.Relieved++
+			t.end(f, Forced)
+			ended++
 		}
 	}
 	return ended

@@ -152,7 +152,8 @@ func (w *worker) tick(now int64) {
 	w.now = now
 	w.ending = phaseTick
 	w.flows.Sweep(now)
-	for w.pressed() && w.flows.Relieve(now, pressedIdle, relieveAtOnce) == relieveAtOnce {
+	if w.pressed() {
+		w.flows.Relieve(now, pressedIdle, w.pressed)
 	}
 	w.ending = phaseRecord
 }
@@ -161,10 +162,9 @@ func (w *worker) tick(now int64) {
 // mixed traffic, on the high side. While all conversations together are past a fifth of the worker's memory, those
 // idle for longest end early, as Suricata's do in its emergency mode.
 const (
-	flowBytes     = 768
-	sessionBytes  = 3 << 10
-	pressedIdle   = int64(30e9) // ns; a conversation that paused for less is never ended early
-	relieveAtOnce = 64
+	flowBytes    = 768
+	sessionBytes = 3 << 10
+	pressedIdle  = int64(30e9) // ns; a conversation that paused for less is never ended early
 )
 
 func (w *worker) pressed() bool {
