@@ -21,30 +21,57 @@ const (
 	Linux
 	Solaris
 	Windows
+	BSDRight
 )
+
+// ParsePolicy returns the policy of a name in Suricata's spelling: systems that put fragments together alike share one.
+func ParsePolicy(name string) (Policy, bool) {
+	switch name {
+	case "bsd", "hpux10", "irix":
+		return BSD, true
+	case "bsd-right":
+		return BSDRight, true
+	case "linux", "old-linux":
+		return Linux, true
+	case "first", "hpux11", "macos":
+		return First, true
+	case "solaris", "old-solaris":
+		return Solaris, true
+	case "windows", "vista", "windows2k3":
+		return Windows, true
+	case "last":
+		return Last, true
+	}
+	return BSD, false
+}
 
 // Config of a table.
 type Config struct {
-	MemoryBytes int64 // of kept fragments; 0: 32 MiB
-	TimeoutSec  int64 // 0: 60
-	Policy      func(target decode.Addr) Policy
+	MemoryBytes int64                           // of kept fragments; 0: 32 MiB
+	TimeoutSec  int64                           // 0: 60
+	Policy      func(target decode.Addr) Policy // nil: BSD
 	IgnoreVLAN  bool
 }
 
 // Counters of a table.
 type Counters struct{ Fragments, Rebuilt, TimedOut, Evicted, Overlaps, Refused uint64 }
 
-// Bounds: RFC 791's datagram size, and a count no honest sender reaches with the least MTU of 68 bytes.
+// Bounds: RFC 791's datagram size, a count no honest sender reaches with the least MTU of 68 bytes, and what may be
+// kept of one datagram: all of it twice. Nobody else sends as much of one that is still not whole.
 const (
 	datagramMax  = 65535
 	fragmentsMax = 1400
 	datagramsMax = 4096
+	keptMax      = 2 * datagramMax
+	blocks       = (datagramMax + 1) / 8
+	trackerBytes = 1 << 11 // a tracker without fragments, counted roughly
+	partBytes    = 64      // a fragment without its data
 )
 
 type key struct {
 	src, dst decode.Addr
 	id       uint32
-	vlan     uint16
+	vlan     [3]uint16
 	proto    uint8
 	version  uint8
 }
@@ -58,10 +85,12 @@ type tracker struct {
 	key          key
 	first        int64 // ns
 	parts        []fragment
-	bytes        int64
-	header       []byte // of the fragment with offset 0
-	proto        uint8  // IPv6: next header of the fragment header
-	total        uint32 // of the payload; 0 unknown
+	bytes        int64               // of memory
+	kept         int                 // bytes of data in parts
+	header       []byte              // of the fragment with offset 0
+	proto        uint8               // IPv6: next header of the fragment header
+	total        uint32              // of the payload; 0 unknown
+	have         [blocks / 64]uint64 // a bit for each eight bytes that came
 	newer, older *tracker
 }
 
@@ -103,12 +132,12 @@ func (t *Table) Insert(p *decode.Packet) (datagram []byte, done bool) {
 			return nil, false
 		}
 	}
-	k := key{p.Src, p.Dst, p.IPID, 0, p.Proto, p.IPVersion}
+	k := key{src: p.Src, dst: p.Dst, id: p.IPID, proto: p.Proto, version: p.IPVersion}
 	if p.IPVersion == 6 {
 		k.proto = 0 // only the first fragment's next header counts (RFC 8200 section 4.5)
 	}
 	if !t.cfg.IgnoreVLAN {
-		k.vlan = p.VLAN[0]
+		k.vlan = p.VLAN
 	}
 	tr := t.open[k]
 	if tr != nil && p.Time-tr.first > t.cfg.TimeoutSec*1e9 {
@@ -119,12 +148,13 @@ func (t *Table) Insert(p *decode.Packet) (datagram []byte, done bool) {
 	if tr == nil {
 		tr = t.begin(k, p.Time)
 	}
-	if len(tr.parts) >= fragmentsMax {
+	if len(tr.parts) >= fragmentsMax || tr.kept+len(data) > keptMax {
 		t.Counters.Refused++
 		return nil, false
 	}
 	t.add(tr, p, data, end)
 	if tr.total == 0 || tr.header == nil || !tr.whole() {
+		t.shrink()
 		return nil, false
 	}
 	datagram = t.build(tr)
@@ -134,7 +164,7 @@ func (t *Table) Insert(p *decode.Packet) (datagram []byte, done bool) {
 }
 
 func (t *Table) begin(k key, now int64) *tracker {
-	for t.oldest != nil && (now-t.oldest.first > t.cfg.TimeoutSec*1e9 || len(t.open) >= datagramsMax || t.bytes > t.cfg.MemoryBytes) {
+	for t.oldest != nil && (now-t.oldest.first > t.cfg.TimeoutSec*1e9 || len(t.open) >= datagramsMax) {
 		if now-t.oldest.first > t.cfg.TimeoutSec*1e9 {
 			t.Counters.TimedOut++
 		} else {
@@ -142,7 +172,8 @@ func (t *Table) begin(k key, now int64) *tracker {
 		}
 		t.drop(t.oldest)
 	}
-	tr := &tracker{key: k, first: now, older: t.newest}
+	tr := &tracker{key: k, first: now, older: t.newest, bytes: trackerBytes}
+	t.bytes += trackerBytes
 	if t.newest != nil {
 		t.newest.newer = tr
 	} else {
@@ -151,6 +182,14 @@ func (t *Table) begin(k key, now int64) *tracker {
 	t.newest = tr
 	t.open[k] = tr
 	return tr
+}
+
+// shrink forgets the oldest datagrams until the rest fits.
+func (t *Table) shrink() {
+	for t.oldest != nil && t.bytes > t.cfg.MemoryBytes {
+		t.Counters.Evicted++
+		t.drop(t.oldest)
+	}
 }
 
 func (t *Table) drop(tr *tracker) {
@@ -194,23 +233,33 @@ func (t *Table) add(tr *tracker, p *decode.Packet, data []byte, end uint32) {
 		}
 	}
 	tr.parts = append(tr.parts, fragment{p.FragOffset, append([]byte(nil), data...)})
-	tr.bytes += int64(len(data))
-	t.bytes += int64(len(data))
+	tr.kept += len(data)
+	tr.bytes += int64(len(data)) + partBytes
+	t.bytes += int64(len(data)) + partBytes
+	tr.cover(p.FragOffset, end)
+}
+
+// cover notes which eight bytes came. Fewer than eight count only at the datagram's own end.
+func (tr *tracker) cover(from, end uint32) {
+	upto := end / 8
+	if end == tr.total {
+		upto = (end + 7) / 8
+	}
+	for b := from / 8; b < upto; b++ {
+		tr.have[b/64] |= 1 << (b % 64)
+	}
 }
 
 // whole says whether the fragments cover the payload.
 func (tr *tracker) whole() bool {
-	upto := uint32(0)
-	for grew := true; grew && upto < tr.total; {
-		grew = false
-		for i := range tr.parts {
-			f := &tr.parts[i]
-			if e := f.offset + uint32(len(f.data)); f.offset <= upto && e > upto {
-				upto, grew = e, true
-			}
+	n := (tr.total + 7) / 8
+	for i := range n / 64 {
+		if tr.have[i] != ^uint64(0) {
+			return false
 		}
 	}
-	return upto >= tr.total
+	last := uint64(1)<<(n%64) - 1
+	return n%64 == 0 || tr.have[n/64]&last == last
 }
 
 // build writes the datagram: the first fragment's header, the payload as the target's policy has it.
@@ -272,7 +321,8 @@ func (t *Table) fill(payload []byte, tr *tracker, policy Policy) {
 	}
 }
 
-// favours says whether a newer fragment's bytes win over an older one's.
+// favours says whether a newer fragment's bytes win over an older one's (Novak, "Target-Based Fragmentation
+// Reassembly", 2005).
 func (p Policy) favours(old, fresh *fragment) bool {
 	oldEnd, newEnd := old.offset+uint32(len(old.data)), fresh.offset+uint32(len(fresh.data))
 	switch p {
@@ -282,8 +332,12 @@ func (p Policy) favours(old, fresh *fragment) bool {
 		return true
 	case Linux:
 		return fresh.offset <= old.offset
-	case Solaris, Windows:
-		return fresh.offset < old.offset && newEnd > oldEnd || p == Windows && fresh.offset < old.offset && newEnd >= oldEnd
+	case BSDRight:
+		return fresh.offset >= old.offset
+	case Solaris:
+		return fresh.offset < old.offset && newEnd >= oldEnd
+	case Windows:
+		return fresh.offset < old.offset && newEnd > oldEnd
 	}
 	return fresh.offset < old.offset
 }

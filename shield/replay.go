@@ -165,7 +165,7 @@ func newWorker(set *settings, index int) *worker {
 	c := set.config
 	w := &worker{set: set, ring: newRing(int(min(set.memory/32, ringBytes))), ending: phaseRecord}
 	w.decoder = decode.Decoder{Checksums: set.checksums, NoTeredo: c.NoTeredo, NoVXLAN: c.NoVXLAN, NoGeneve: c.NoGeneve}
-	w.defrag = defrag.New(defrag.Config{MemoryBytes: set.memory / 16, IgnoreVLAN: c.IgnoreVLAN})
+	w.defrag = defrag.New(defrag.Config{MemoryBytes: set.memory / 16, IgnoreVLAN: c.IgnoreVLAN, Policy: set.piecesOf})
 	fc := flow.Config{MemoryBytes: set.memory / 4, Seed: set.seed, IgnoreVLAN: c.IgnoreVLAN, OnEnd: w.flowEnded}
 	timeouts(&fc, c.FlowTimeouts)
 	w.flows = flow.NewTable(fc)

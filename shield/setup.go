@@ -16,6 +16,7 @@ import (
 	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/config"
 	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/defrag"
 	"github.com/dejpha/dejpha/detect"
 	"github.com/dejpha/dejpha/rule"
 	"github.com/dejpha/dejpha/rules"
@@ -80,6 +81,7 @@ type zone struct {
 type osPolicy struct {
 	prefix netip.Prefix
 	policy stream.Policy
+	pieces defrag.Policy
 }
 
 // writes says whether records of an event type are written.
@@ -176,7 +178,8 @@ func osPolicies(m map[string][]string) ([]osPolicy, error) {
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		nets := m[name]
 		policy, ok := stream.ParsePolicy(name)
-		if !ok {
+		pieces, known := defrag.ParsePolicy(name)
+		if !ok || !known {
 			return nil, fmt.Errorf("host-os-policy: unknown policy %q", name)
 		}
 		list, err := prefixes(nets, []string{})
@@ -184,23 +187,29 @@ func osPolicies(m map[string][]string) ([]osPolicy, error) {
 			return nil, fmt.Errorf("host-os-policy: %s: %w", name, err)
 		}
 		for _, p := range list {
-			out = append(out, osPolicy{p, policy})
+			out = append(out, osPolicy{p, policy, pieces})
 		}
 	}
 	sort.SliceStable(out, func(i, j int) bool { return out[i].prefix.Bits() > out[j].prefix.Bits() })
 	return out, nil
 }
 
-// policyOf is the reassembly policy of a target.
-func (s *settings) policyOf(a decode.Addr) stream.Policy {
+// osOf says how a target's stack puts things together: the policies of the longest prefix that holds it, else BSD's.
+func (s *settings) osOf(a decode.Addr) osPolicy {
 	n := a.Netip()
 	for _, p := range s.policies {
 		if p.prefix.Contains(n) {
-			return p.policy
+			return p
 		}
 	}
-	return stream.BSD
+	return osPolicy{}
 }
+
+// policyOf is a target's choice between segments.
+func (s *settings) policyOf(a decode.Addr) stream.Policy { return s.osOf(a).policy }
+
+// piecesOf is a target's choice between fragments.
+func (s *settings) piecesOf(a decode.Addr) defrag.Policy { return s.osOf(a).pieces }
 
 // ruleFile is one source of rules.
 type ruleFile struct {

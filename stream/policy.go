@@ -24,9 +24,15 @@ const (
 // ParsePolicy returns the policy of a name in Suricata's spelling.
 func ParsePolicy(name string) (Policy, bool) {
 	for i, n := range [...]string{"bsd", "first", "last", "linux", "old-linux", "solaris", "hpux10", "hpux11", "irix", "macos", "windows", "vista", "windows2k3"} {
-		if n == name || n == "old-linux" && name == "old_linux" || n == "bsd" && name == "bsd-right" {
+		if n == name {
 			return Policy(i), true
 		}
+	}
+	switch name {
+	case "bsd-right": // a choice between fragments; such stacks treat segments as BSD does
+		return BSD, true
+	case "old-solaris":
+		return Solaris, true
 	}
 	return BSD, false
 }
@@ -42,9 +48,9 @@ func (p Policy) favoursNew(oldFrom, oldTo, newFrom, newTo uint32) bool {
 	case Linux:
 		return begins || newFrom == oldFrom && after(newTo, oldTo)
 	case OldLinux:
-		return begins || newFrom == oldFrom
+		return begins || newFrom == oldFrom && !after(oldTo, newTo)
 	case Solaris:
-		return !after(newFrom, oldFrom) && !after(oldTo, newTo)
+		return after(newTo, oldTo) || newTo == oldTo && !after(newFrom, oldFrom)
 	case HPUX11:
 		return begins && after(newTo, oldTo)
 	}

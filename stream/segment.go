@@ -75,6 +75,7 @@ func (e *Engine) begin(f *flow.Flow, p *decode.Packet, o *Outcome) *Session {
 		s.State, s.Midstream, f.Midstream = SynRecv, true, true
 		s.sides[1].start(t)
 		s.sides[0].startAt(t.Ack)
+		s.oneWay, s.oneDir = e.cfg.AsyncOneSide, flow.ToClient
 		return s
 	}
 	if t.Flags&decode.RST != 0 {
@@ -94,6 +95,7 @@ func (e *Engine) begin(f *flow.Flow, p *decode.Packet, o *Outcome) *Session {
 	s.sides[1].startAt(t.Ack)
 	s.sides[0].window, s.sides[1].window = uint32(t.Window), 65535
 	s.sides[0].scale, s.sides[1].scale = 14, 14
+	s.oneWay, s.oneDir = e.cfg.AsyncOneSide, flow.ToServer
 	o.Accepted = true
 	return s
 }
@@ -147,7 +149,8 @@ func (e *Engine) follow(s *Session, f *flow.Flow, p *decode.Packet, dir flow.Dir
 	if t.Flags&decode.ACK != 0 && !e.acknowledge(s, f, from, to, t, dir) {
 		return
 	}
-	if s.State == SynRecv && dir == flow.ToServer && t.Flags&decode.ACK != 0 {
+	s.oneWay = s.oneWay && dir == s.oneDir
+	if s.State == SynRecv && (dir == flow.ToServer || s.oneWay) && t.Flags&decode.ACK != 0 {
 		s.State = Established
 		o.Established = true
 	}
@@ -251,7 +254,7 @@ func (e *Engine) beforeAnswer(s *Session, f *flow.Flow, p *decode.Packet, dir fl
 		return
 	}
 	s.State, s.Midstream, f.Midstream = Established, true, true
-	s.oneWay = e.cfg.AsyncOneSide
+	s.oneWay, s.oneDir = e.cfg.AsyncOneSide, flow.ToServer
 	s.sides[1].startAt(t.Ack)
 	o.Accepted = true
 }
@@ -279,7 +282,6 @@ func (e *Engine) acknowledge(s *Session, f *flow.Flow, from, to *side, t *decode
 	if after(t.Ack, to.acked) || !to.hasAck && !after(to.first, t.Ack) {
 		to.acked, to.hasAck = t.Ack, true
 	}
-	s.oneWay = false
 	if to.fin && after(t.Ack, to.finSeq) {
 		s.finAcked(dir ^ 1)
 	}

@@ -70,7 +70,8 @@ type Session struct {
 	Midstream bool
 	sides     [2]side // by the direction in which the bytes travel
 	ended     bool
-	oneWay    bool
+	oneWay    bool           // only one direction was seen so far and that is expected
+	oneDir    flow.Direction // valid if oneWay
 	handle    uint32
 }
 

@@ -206,3 +206,138 @@ func TestRulesSeeBothSidesOfAHole(t *testing.T) {
 		k.e.Forget(k.f)
 	}
 }
+
+// overlapping are the segments of Novak and Sturges ("Target-Based TCP Stream Reassembly", 2007): numbers of the
+// first byte and the bytes. The byte before them all comes last, so everything waits and overlaps out of order.
+var overlapping = []struct {
+	at   uint32
+	data string
+}{
+	{2, "AAA"}, {6, "BB"}, {8, "CCC"}, {12, "D"}, {15, "EE"}, {17, "FFF"}, {20, "GG"}, {22, "HH"}, {24, "I"},
+	{3, "JJJJ"}, {8, "KKK"}, {11, "LLL"}, {14, "MMM"}, {18, "N"}, {21, "O"}, {22, "P"}, {24, "QQ"}, {1, "0"},
+}
+
+// published are the bytes that each kind of stack hands to its application, and those of three shorter sequences.
+var published = map[string]string{
+	"bsd":         "0AAAJJBCCCLLLMMMFFFGGHHIQ",
+	"windows":     "0AAAJJBCCCLLLMMMFFFGGHHIQ",
+	"first":       "0AAAJBBCCCLDLMEEFFFGGHHIQ",
+	"vista":       "0AAAJBBCCCLDLMEEFFFGGHHIQ",
+	"linux":       "0AAAJJBCCCLLLMMMFFFGGHHQQ",
+	"old-linux":   "0AAAJJBKKKLLLMMMFFFGGHHQQ",
+	"solaris":     "0AJJJBBKKKLLLMMMFFFGGHHQQ",
+	"old-solaris": "0AJJJBBKKKLLLMMMFFFGGHHQQ",
+	"last":        "0AJJJJBKKKLLLMMMFNFGOPHQQ",
+}
+
+// TestOverlapsFallAsTheTargetHasThem holds the choice between segments to the published results, at numbers that
+// wrap around too.
+func TestOverlapsFallAsTheTargetHasThem(t *testing.T) {
+	for name, want := range published {
+		policy, ok := ParsePolicy(name)
+		if !ok {
+			t.Errorf("%s is no policy", name)
+		}
+		for _, isn := range []uint32{999, 1<<32 - 1, 1<<32 - 12} {
+			k := &talk{t: t, e: New(Config{Policy: func(decode.Addr) Policy { return policy }}), f: &flow.Flow{Proto: decode.ProtoTCP}}
+			k.send(flow.ToServer, decode.SYN, isn, 0, "")
+			k.send(flow.ToClient, decode.SYN|decode.ACK, 8999, isn+1, "")
+			k.send(flow.ToServer, decode.ACK, isn+1, 9000, "")
+			for _, s := range overlapping {
+				k.send(flow.ToServer, decode.ACK, isn+s.at, 9000, s.data)
+			}
+			k.send(flow.ToClient, decode.ACK, 9000, isn+26, "")
+			if got := string(k.got[flow.ToServer]); got != want {
+				t.Errorf("%s from %d:\n got %s\nwant %s", name, isn, got, want)
+			}
+		}
+	}
+}
+
+// TestOverlapsInOrder: the same choice where the older bytes are in order already and not yet acknowledged.
+func TestOverlapsInOrder(t *testing.T) {
+	for name, want := range map[string][3]string{
+		"bsd":       {"CCCL", "HH", "AAJ"},
+		"vista":     {"CCCL", "HH", "AAJ"},
+		"linux":     {"LLLL", "HH", "AAJ"},
+		"old-linux": {"LLLL", "QQ", "AAJ"},
+		"solaris":   {"LLLL", "QQ", "AJJ"},
+		"last":      {"LLLL", "QQ", "AJJ"},
+	} {
+		policy, _ := ParsePolicy(name)
+		for i, steps := range [3][]string{{"0CCC", "0KKK", "0LLLL"}, {"0HH", "0P", "0QQ"}, {"0AA", "1JJ"}} {
+			k := newTalk(t, Config{Policy: func(decode.Addr) Policy { return policy }})
+			for _, s := range steps {
+				k.send(flow.ToServer, decode.ACK, 1000+uint32(s[0]-'0'), 9000, s[1:])
+			}
+			k.send(flow.ToClient, decode.ACK, 9000, 1000+uint32(len(want[i])), "")
+			if got := string(k.got[flow.ToServer]); got != want[i] {
+				t.Errorf("%s, %v: %q, want %q", name, steps, got, want[i])
+			}
+		}
+	}
+}
+
+// TestMidstream: a connection met in its middle is followed where that is asked for, from both sides' bytes on.
+func TestMidstream(t *testing.T) {
+	for _, wanted := range []bool{false, true} {
+		k := &talk{t: t, e: New(Config{Midstream: wanted}), f: &flow.Flow{Proto: decode.ProtoTCP}}
+		k.send(flow.ToServer, decode.PSH|decode.ACK, 5000, 7000, "one ")
+		k.send(flow.ToClient, decode.PSH|decode.ACK, 7000, 5004, "two ")
+		k.send(flow.ToServer, decode.PSH|decode.ACK, 5004, 7004, "three")
+		k.send(flow.ToClient, decode.ACK, 7004, 5009, "")
+		up, down := string(k.got[flow.ToServer]), string(k.got[flow.ToClient])
+		if wanted && (up != "one three" || down != "two ") || !wanted && up+down != "" {
+			t.Errorf("midstream %v: %q and %q", wanted, up, down)
+		}
+	}
+}
+
+// TestOneWayTraffic: only one direction passes here, so nothing is ever acknowledged; told so, its bytes are shown.
+func TestOneWayTraffic(t *testing.T) {
+	for _, wanted := range []bool{false, true} {
+		k := &talk{t: t, e: New(Config{AsyncOneSide: wanted, Midstream: wanted}), f: &flow.Flow{Proto: decode.ProtoTCP}}
+		k.send(flow.ToServer, decode.SYN, 4999, 0, "")
+		k.send(flow.ToServer, decode.ACK, 5000, 7000, "")
+		k.send(flow.ToServer, decode.PSH|decode.ACK, 5000, 7000, "GET / ")
+		k.send(flow.ToServer, decode.PSH|decode.ACK, 5006, 7100, "HTTP/1.1")
+		if got := string(k.got[flow.ToServer]); wanted && got != "GET / HTTP/1.1" || !wanted && got != "" {
+			t.Errorf("one way %v: %q", wanted, got)
+		}
+		if k.f.Proven {
+			t.Error("one side alone proved contact")
+		}
+	}
+}
+
+// TestLimitsBiteAndAreCounted: segments out of order, bytes in order and memory each have an end, and it is counted.
+func TestLimitsBiteAndAreCounted(t *testing.T) {
+	k := newTalk(t, Config{})
+	for i := range uint32(2 * laterMax) {
+		k.send(flow.ToServer, decode.ACK, 1010+2*i, 9000, "x")
+	}
+	if got := k.e.Counters.LaterDropped; got != laterMax {
+		t.Errorf("%d segments out of order were dropped, want %d", got, laterMax)
+	}
+	k = newTalk(t, Config{Depth: 1000})
+	for i := range uint32(20) {
+		k.send(flow.ToServer, decode.ACK, 1000+100*i, 9000, string(bytes.Repeat([]byte("x"), 100)))
+		k.send(flow.ToClient, decode.ACK, 9000, 1100+100*i, "")
+	}
+	if len(k.got[flow.ToServer]) != 1000 || k.e.Counters.DepthReached == 0 {
+		t.Errorf("depth 1000: %d bytes shown, reached %d times", len(k.got[flow.ToServer]), k.e.Counters.DepthReached)
+	}
+	e := New(Config{MemoryBytes: 64 << 10})
+	for i := range 100 { // never acknowledged
+		k := &talk{t: t, e: e, f: &flow.Flow{Proto: decode.ProtoTCP}}
+		k.send(flow.ToServer, decode.SYN, 999, 0, "")
+		k.send(flow.ToClient, decode.SYN|decode.ACK, 8999, 1000, "")
+		k.send(flow.ToServer, decode.ACK, 1000, 9000, string(bytes.Repeat([]byte("x"), 4000)))
+		if e.Counters.BufferBytes > 64<<10 {
+			t.Fatalf("connection %d: %d bytes held", i, e.Counters.BufferBytes)
+		}
+	}
+	if e.Counters.MemoryFull == 0 {
+		t.Error("a full memory was not counted")
+	}
+}
