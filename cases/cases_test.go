@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/eve/evetest"
 	"github.com/dejpha/dejpha/rules"
 	"github.com/dejpha/dejpha/shield"
 )
@@ -97,6 +98,7 @@ func replay(t *testing.T, name, out string) map[netip.Addr][]int {
 	if err != nil {
 		t.Fatal(err)
 	}
+	evetest.Open(t).Check(t, name, text)
 	raised := map[netip.Addr][]int{}
 	for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
 		var e struct {

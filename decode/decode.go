@@ -59,7 +59,7 @@ func (d *Decoder) DecodeInner(p, outer *Packet) {
 	p.reset()
 	p.Depth, p.Tunnel = outer.Depth+1, outer.Tunnel
 	p.LinkType, p.Data = outer.InnerLink, outer.Inner
-	p.VLAN, p.VLANs = outer.VLAN, outer.VLANs
+	p.VLAN, p.VLANs, p.Outer = outer.VLAN, outer.VLANs, outer
 	if p.Depth > depthMax {
 		p.Events.Add(TooManyLayers)
 		return
@@ -80,7 +80,7 @@ func (d *Decoder) DecodeDatagram(p *Packet, ip []byte, from *Packet) {
 	if n := from.IPAt; n <= len(from.Data) {
 		p.Link = from.Data[:n]
 	}
-	p.VLAN, p.VLANs = from.VLAN, from.VLANs
+	p.VLAN, p.VLANs, p.Outer = from.VLAN, from.VLANs, from.Outer
 	p.HasEthernet, p.EthSrc, p.EthDst = from.HasEthernet, from.EthSrc, from.EthDst
 	d.ip(p, ip)
 }

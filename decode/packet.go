@@ -79,6 +79,8 @@ type Packet struct {
 	TunnelID  uint32 // VNI, GRE key, ERSPAN session; 0 if none
 	Depth     uint8  // 0 the outermost packet
 
+	Outer *Packet // what carried this packet; nil for the outermost. Valid until the trip ends
+
 	Events      EventSet // oddities, for rules' decode-event and anomaly records
 	Undecodable Reason   // not ReasonNone: nothing above the failing layer is valid
 	Rebuilt     bool     // put together by defrag from fragments

@@ -2,6 +2,7 @@ package eve
 
 import (
 	"github.com/dejpha/dejpha/app/contract"
+	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/detect"
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/jsonline"
@@ -53,6 +54,7 @@ func AppendAlert(dst []byte, o *Options, a *Alert) []byte {
 		dst = append(AppendAddr(dst, xff), '"')
 	}
 	dst = append(dst, '}')
+	dst = tunnel(dst, a.Packet)
 	if a.Tx != nil && !o.Bare {
 		dst = record(dst, a.Tx)
 		dst = files(dst, a.Tx)
@@ -165,11 +167,14 @@ func appendRule(dst []byte, o *Options, a *Alert) []byte {
 	dst = jsonline.KeyString(dst, "signature", r.Msg)
 	dst = jsonline.KeyString(dst, "category", r.ClassDescription)
 	dst = jsonline.KeyInt(dst, "severity", int64(r.Priority))
+	p := a.Packet
 	switch r.Target {
 	case rule.TargetSrc:
-		dst = append(dst, `,"target":"src_ip"`...)
+		dst = end(dst, "source", p.Dst, p.DstPort, p.Proto)
+		dst = end(dst, "target", p.Src, p.SrcPort, p.Proto)
 	case rule.TargetDst:
-		dst = append(dst, `,"target":"dest_ip"`...)
+		dst = end(dst, "source", p.Src, p.SrcPort, p.Proto)
+		dst = end(dst, "target", p.Dst, p.DstPort, p.Proto)
 	}
 	if !o.Bare {
 		dst = ruleMetadata(dst, r.Metadata)
@@ -181,6 +186,41 @@ func appendRule(dst []byte, o *Options, a *Alert) []byte {
 		dst = append(append(append(dst, `,"context":{`...), a.Captured...), '}')
 	}
 	return dst
+}
+
+// end appends one end of what a rule tells attacker and victim of.
+func end(dst []byte, key string, a decode.Addr, port uint16, proto uint8) []byte {
+	dst = append(jsonline.AppendKey(dst, key), `{"ip":"`...)
+	dst = append(AppendAddr(dst, a), '"')
+	if hasPorts(proto) {
+		dst = jsonline.KeyUint(dst, "port", uint64(port))
+	}
+	return append(dst, '}')
+}
+
+// tunnel appends the outermost packet that carried p, if one did.
+func tunnel(dst []byte, p *decode.Packet) []byte {
+	if p.Depth == 0 || p.Outer == nil {
+		return dst
+	}
+	root := p.Outer
+	for root.Outer != nil {
+		root = root.Outer
+	}
+	dst = append(dst, `,"tunnel":{"src_ip":"`...)
+	dst = AppendAddr(dst, root.Src)
+	dst = append(dst, `","src_port":`...)
+	dst = jsonline.AppendUint(dst, uint64(root.SrcPort))
+	dst = append(dst, `,"dest_ip":"`...)
+	dst = AppendAddr(dst, root.Dst)
+	dst = append(dst, `","dest_port":`...)
+	dst = jsonline.AppendUint(dst, uint64(root.DstPort))
+	dst = append(dst, `,"proto":"`...)
+	dst = append(AppendProto(dst, root.Proto), '"')
+	dst = jsonline.KeyUint(dst, "depth", uint64(p.Depth))
+	dst = jsonline.KeyUint(dst, "pcap_cnt", root.Number)
+	dst = append(dst, `,"pkt_src":"`...)
+	return append(append(dst, PacketSource(root)...), `"}`...)
 }
 
 // ruleMetadata groups the pairs by key, in the order in which the keys were first written.

@@ -29,9 +29,6 @@ func (a *Anomaly) end(dst []byte, o *Options, f *flow.Flow) []byte {
 	if a.HasTx {
 		dst = jsonline.KeyUint(dst, "tx_id", a.TxID)
 	}
-	if a.Type == "applayer" {
-		dst = appProto(dst, o, f)
-	}
 	dst = append(dst, `,"anomaly":{`...)
 	if a.Type == "applayer" && f != nil {
 		dst = anomalyProto(dst, o, f)

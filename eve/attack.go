@@ -64,6 +64,13 @@ func AppendAttack(dst []byte, r *attack.Record) []byte {
 	if r.Incident != 0 {
 		dst = jsonline.KeyUint(dst, "incident", r.Incident)
 	}
+	if len(r.Merged) > 0 {
+		dst = append(jsonline.AppendKey(dst, "merged"), '[')
+		for _, id := range r.Merged {
+			dst = jsonline.AppendUint(jsonline.AppendComma(dst), id)
+		}
+		dst = append(dst, ']')
+	}
 	dst = jsonline.KeyString(dst, "story", r.Story)
 	return append(dst, "}}\n"...)
 }

@@ -66,12 +66,7 @@ func begin(dst []byte, o *Options, w Where, event string) []byte {
 	if o.Ethernet && p.HasEthernet {
 		dst = ether(dst, p)
 	}
-	if o.CommunityID && p.IPVersion != 0 {
-		dst = append(dst, `,"community_id":"`...)
-		dst = AppendCommunityID(dst, o.CommunityIDSeed, p.Src, p.Dst, p.SrcPort, p.DstPort, p.Proto, p.IPVersion)
-		dst = append(dst, '"')
-	}
-	return dst
+	return community(dst, o, p.Src, p.Dst, p.SrcPort, p.DstPort, p.Proto, p.IPVersion, p.ICMPType)
 }
 
 // beginFlow appends the envelope of an event of a whole flow, client first.
@@ -94,12 +89,7 @@ func beginFlow(dst []byte, o *Options, f *flow.Flow, at int64, number uint64, di
 	if f.Proto == decode.ProtoICMP || f.Proto == decode.ProtoICMPv6 {
 		dst = icmp(dst, f.ICMPType, f.ICMPCode)
 	}
-	if o.CommunityID {
-		dst = append(dst, `,"community_id":"`...)
-		dst = AppendCommunityID(dst, o.CommunityIDSeed, f.Client, f.Server, f.ClientPort, f.ServerPort, f.Proto, f.IPVersion)
-		dst = append(dst, '"')
-	}
-	return dst
+	return community(dst, o, f.Client, f.Server, f.ClientPort, f.ServerPort, f.Proto, f.IPVersion, f.ICMPType)
 }
 
 func source(dst []byte, o *Options, number uint64, iface uint16) []byte {
@@ -150,7 +140,7 @@ func endpoints(dst []byte, src, to decode.Addr, srcPort, dstPort uint16, proto u
 	dst = append(dst, `,"src_ip":"`...)
 	dst = AppendAddr(dst, src)
 	dst = append(dst, '"')
-	ports := proto == decode.ProtoTCP || proto == decode.ProtoUDP || proto == decode.ProtoSCTP
+	ports := hasPorts(proto)
 	if ports {
 		dst = jsonline.KeyUint(dst, "src_port", uint64(srcPort))
 	}
@@ -163,6 +153,10 @@ func endpoints(dst []byte, src, to decode.Addr, srcPort, dstPort uint16, proto u
 	dst = append(dst, `,"proto":"`...)
 	dst = AppendProto(dst, proto)
 	return append(dst, '"')
+}
+
+func hasPorts(proto uint8) bool {
+	return proto == decode.ProtoTCP || proto == decode.ProtoUDP || proto == decode.ProtoSCTP
 }
 
 func icmp(dst []byte, kind, code uint8) []byte {
@@ -186,25 +180,16 @@ func AppendAddr(dst []byte, a decode.Addr) []byte {
 	return dst
 }
 
+// protoNames are the protocols (IANA numbers) that eve writes as words.
+var protoNames = [...]string{0: "HOPOPT", 1: "ICMP", 2: "IGMP", 3: "GGP", 4: "IP-in-IP", 5: "ST", 6: "TCP", 7: "CBT", 8: "EGP", 9: "IGP",
+	17: "UDP", 27: "RDP", 33: "DCCP", 41: "IPv6", 43: "IPv6-Route", 44: "IPv6-Frag", 46: "RSVP", 47: "GRE", 50: "ESP", 51: "AH",
+	58: "IPv6-ICMP", 59: "IPv6-NoNxt", 60: "IPv6-Opts", 88: "EIGRP", 89: "OSPF", 94: "IPIP", 103: "PIM", 112: "VRRP", 115: "L2TP",
+	132: "SCTP", 136: "UDPLite", 137: "MPLS-in-IP"}
+
 // AppendProto appends the name of an IP protocol as eve spells it, or its number.
 func AppendProto(dst []byte, proto uint8) []byte {
-	switch proto {
-	case decode.ProtoTCP:
-		return append(dst, "TCP"...)
-	case decode.ProtoUDP:
-		return append(dst, "UDP"...)
-	case decode.ProtoICMP:
-		return append(dst, "ICMP"...)
-	case decode.ProtoICMPv6:
-		return append(dst, "IPv6-ICMP"...)
-	case decode.ProtoSCTP:
-		return append(dst, "SCTP"...)
-	case 47:
-		return append(dst, "GRE"...)
-	case 50:
-		return append(dst, "ESP"...)
-	case 2:
-		return append(dst, "IGMP"...)
+	if int(proto) < len(protoNames) && protoNames[proto] != "" {
+		return append(dst, protoNames[proto]...)
 	}
 	return jsonline.AppendUint(dst, uint64(proto))
 }

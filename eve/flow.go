@@ -23,6 +23,10 @@ var reasonNames = [...]string{flow.Alive: "unknown", flow.Timeout: "timeout", fl
 func AppendFlow(dst []byte, o *Options, e *FlowEnd) []byte {
 	f := e.Flow
 	dst = beginFlow(dst, o, f, e.At, 0, flow.ToServer, "flow")
+	if (f.Proto == decode.ProtoICMP || f.Proto == decode.ProtoICMPv6) && f.Packets[flow.ToClient] > 0 {
+		dst = jsonline.KeyUint(dst, "response_icmp_type", uint64(f.ReplyType))
+		dst = jsonline.KeyUint(dst, "response_icmp_code", uint64(f.ReplyCode))
+	}
 	if f.AppProto == 0 && e.AppFailed {
 		dst = append(dst, `,"app_proto":"failed"`...)
 	} else {

@@ -8,7 +8,7 @@ import (
 // linkTypes are libpcap's names for the LINKTYPE_ numbers that captures here carry.
 var linkTypes = map[uint16]string{
 	0: "NULL", 1: "EN10MB", 9: "PPP", 12: "RAW", 101: "RAW", 104: "C_HDLC", 105: "IEEE802_11", 107: "FRELAY",
-	108: "LOOP", 113: "LINUX_SLL", 127: "IEEE802_11_RADIO", 192: "PPI", 228: "IPv4", 229: "IPv6", 239: "NFLOG", 276: "LINUX_SLL2",
+	108: "LOOP", 113: "LINUX_SLL", 119: "PRISM_HEADER", 127: "IEEE802_11_RADIO", 163: "IEEE802_11_RADIO_AVS", 192: "PPI", 228: "IPv4", 229: "IPv6", 239: "NFLOG", 276: "LINUX_SLL2",
 }
 
 // appendPacket appends the packet's bytes and link type.

@@ -19,8 +19,11 @@ type Transaction struct {
 // AppendTransaction appends one protocol line with its newline.
 func AppendTransaction(dst []byte, o *Options, t *Transaction) []byte {
 	dst = beginFlow(dst, o, t.Flow, t.At, t.Number, t.Dir, t.Event)
-	dst = append(dst, `,"pkt_src":"wire/pcap","tx_id":`...)
-	dst = jsonline.AppendUint(dst, t.Tx.State().ID)
+	dst = append(dst, `,"pkt_src":"wire/pcap"`...)
+	switch t.Event { // the others name their transaction inside their own object, or not at all
+	case "http", "smb", "smtp":
+		dst = jsonline.KeyUint(dst, "tx_id", t.Tx.State().ID)
+	}
 	dst = record(dst, t.Tx)
 	return append(dst, "}\n"...)
 }

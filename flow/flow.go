@@ -46,6 +46,7 @@ type Flow struct {
 	Packets, Bytes         [2]uint64 // by Direction; bytes are IP bytes with link header as eve counts them (frame length)
 	TCPFlags               [2]uint8  // flags seen, or-ed
 	ICMPType, ICMPCode     uint8     // of the first packet
+	ReplyType, ReplyCode   uint8     // ICMP: of the latest packet to the client; valid if there is one
 	// Proven is set by stream (TCP), or by shield for UDP protocols with echoes: both ends were really there.
 	Proven                           bool
 	Midstream                        bool // TCP without a handshake seen

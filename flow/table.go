@@ -333,6 +333,9 @@ func (t *Table) Update(f *Flow, p *decode.Packet, dir Direction) {
 		f.TCPFlags[dir] |= p.TCP.Flags
 		return
 	}
+	if dir == ToClient {
+		f.ReplyType, f.ReplyCode = p.ICMPType, p.ICMPCode
+	}
 	if f.State == New && f.Packets[0] > 0 && f.Packets[1] > 0 && f.Proto == p.Proto {
 		f.State = Established
 	}

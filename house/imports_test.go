@@ -96,7 +96,7 @@ func TestImportsFollowThePlan(t *testing.T) {
 		}
 		allowed := line.imports
 		if s.test {
-			allowed = append([]string{"app/apptest", "app", "capture", "capture/*", "decode"}, allowed...)
+			allowed = append([]string{"app/apptest", "eve/evetest", "app", "capture", "capture/*", "decode"}, allowed...)
 			if from == "eve" || from == "console" || from == "cmd/*" {
 				allowed = append(allowed, "shield")
 			}

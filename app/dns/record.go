@@ -176,7 +176,7 @@ func (t *tx) appendGrouped(dst []byte) []byte {
 	for i := range list {
 		kind := list[i].kind
 		switch kind {
-		case typeA, typeAAAA, typeNS, typeCNAME, typePTR, typeMX, typeTXT, typeNULL, typeSRV, typeSSHFP:
+		case typeA, typeAAAA, typeNS, typeCNAME, typePTR, typeMX, typeTXT, typeNULL, typeSRV, typeSSHFP, typeSOA:
 		default:
 			continue
 		}
@@ -202,16 +202,20 @@ func (t *tx) appendGrouped(dst []byte) []byte {
 
 // appendMember appends one value of a group; the types made of several parts are the object that their record has.
 func (t *tx) appendMember(dst []byte, a *record) []byte {
-	if a.kind != typeSRV && a.kind != typeSSHFP {
+	inner := 0
+	switch a.kind {
+	case typeSRV:
+		inner = len(`{"srv":`)
+	case typeSOA:
+		inner = len(`{"soa":`)
+	case typeSSHFP:
+		inner = len(`{"sshfp":`)
+	default:
 		return t.appendValue(dst, a)
 	}
 	from := len(dst)
 	dst = append(dst, '{')
 	dst = t.appendData(dst, a)
-	inner := len(`{"srv":`)
-	if a.kind == typeSSHFP {
-		inner = len(`{"sshfp":`)
-	}
 	return append(dst[:from], dst[from+inner:]...)
 }
 

@@ -310,6 +310,9 @@ func (t *tx) AppendRecord(dst []byte) []byte {
 		v = v[:i]
 	}
 	put("http_content_type", v, ok)
+	if v, ok = r.get("content-range"); ok {
+		dst = appendRange(dst, v[:min(len(v), recordFieldMax)])
+	}
 	v, ok = q.get("referer")
 	put("http_refer", v, ok)
 	put("http_method", q.bytes(t.method), t.seen[0])
@@ -320,6 +323,24 @@ func (t *tx) AppendRecord(dst []byte) []byte {
 	v, ok = r.get("location")
 	put("redirect", v, ok)
 	dst = jsonline.KeyUint(dst, "length", r.length)
+	return append(dst, '}')
+}
+
+// appendRange appends what a Content-Range says: as it stands and, where it is well-formed (RFC 9110 section 14.4), in numbers.
+func appendRange(dst, raw []byte) []byte {
+	dst = jsonline.KeyString(append(jsonline.AppendKey(dst, "content_range"), '{'), "raw", raw)
+	v, ok := bytes.CutPrefix(raw, []byte("bytes"))
+	span, size, whole := bytes.Cut(bytes.TrimSpace(v), []byte("/"))
+	from, to, both := bytes.Cut(span, []byte("-"))
+	a, errA := strconv.ParseUint(string(from), 10, 63)
+	b, errB := strconv.ParseUint(string(to), 10, 63)
+	if ok && whole && both && errA == nil && errB == nil {
+		dst = jsonline.KeyUint(dst, "start", a)
+		dst = jsonline.KeyUint(dst, "end", b)
+	}
+	if n, err := strconv.ParseUint(string(size), 10, 63); ok && whole && err == nil {
+		dst = jsonline.KeyUint(dst, "size", n)
+	}
 	return append(dst, '}')
 }
 
