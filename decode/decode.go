@@ -20,7 +20,9 @@ const (
 	LinkSLL        = 113
 	LinkPrism      = 119
 	LinkRadiotap   = 127
+	LinkAVS        = 163
 	LinkPPI        = 192
+	LinkMPLS       = 219
 	LinkIPv4       = 228
 	LinkIPv6       = 229
 	LinkNFLog      = 239
@@ -103,7 +105,13 @@ func (d *Decoder) link(p *Packet, linkType uint16, b []byte) {
 		d.ip(p, b)
 	case LinkNull, LinkLoop:
 		d.null(p, b)
-	case LinkPPP, LinkPPPHDLC:
+	case LinkPPP:
+		d.ppp(p, b)
+	case LinkPPPHDLC:
+		if len(b) > 0 && (b[0] == 0x0f || b[0] == 0x8f) { // Cisco's framing on the same link type
+			d.cut(p, b, 4, 2, CHDLCTooSmall)
+			return
+		}
 		d.ppp(p, b)
 	case LinkPPPoE:
 		d.pppoe(p, b)
@@ -114,12 +122,12 @@ func (d *Decoder) link(p *Packet, linkType uint16, b []byte) {
 	case LinkSLL2:
 		d.cut(p, b, 20, 0, SLLTooSmall)
 	case Link80211:
-		d.wireless(p, b)
+		d.wireless(p, b, false)
 	case LinkRadiotap:
-		d.behind(p, b, 2, Link80211)
+		d.radiotap(p, b)
 	case LinkPPI:
 		d.ppi(p, b)
-	case LinkPrism:
+	case LinkPrism, LinkAVS:
 		d.prism(p, b)
 	case LinkFDDI:
 		d.llc(p, b, 13)
@@ -127,6 +135,8 @@ func (d *Decoder) link(p *Packet, linkType uint16, b []byte) {
 		d.frameRelay(p, b)
 	case LinkNFLog:
 		d.nflog(p, b)
+	case LinkMPLS:
+		d.mpls(p, b)
 	default:
 		p.Undecodable = UnknownLink
 	}
@@ -295,21 +305,49 @@ func (d *Decoder) ppi(p *Packet, b []byte) {
 	d.behind(p, b, 2, uint16(next))
 }
 
+// radiotap takes off a header of the capturing card, which may say that the frame's own header was padded.
+func (d *Decoder) radiotap(p *Packet, b []byte) {
+	const flags, stamp, more, padded = 1 << 1, 1 << 0, 1 << 31, 0x20
+	if len(b) < 8 {
+		p.Undecodable = ShortFrame
+		return
+	}
+	n := int(binary.LittleEndian.Uint16(b[2:]))
+	if n < 8 || n > len(b) {
+		p.Undecodable = ShortFrame
+		return
+	}
+	present := binary.LittleEndian.Uint32(b[4:])
+	at := 8
+	for w := present; w&more != 0 && at+4 <= n; at += 4 {
+		w = binary.LittleEndian.Uint32(b[at:])
+	}
+	if present&stamp != 0 {
+		at = (at+7)&^7 + 8
+	}
+	d.wireless(p, b[n:], present&flags != 0 && at < n && b[at]&padded != 0)
+}
+
+// prism takes off the header of Prism cards (little-endian) or the AVS header that took its place (big-endian).
 func (d *Decoder) prism(p *Packet, b []byte) {
 	if len(b) < 8 {
 		p.Undecodable = ShortFrame
 		return
 	}
 	n := binary.LittleEndian.Uint32(b[4:])
+	if binary.BigEndian.Uint32(b)>>12 == 0x80211 {
+		n = binary.BigEndian.Uint32(b[4:])
+	}
 	if n < 8 || uint64(n) > uint64(len(b)) {
 		p.Undecodable = ShortFrame
 		return
 	}
-	d.wireless(p, b[n:])
+	d.wireless(p, b[n:], false)
 }
 
 // wireless reads IEEE 802.11 data frames that are not encrypted (IEEE 802.11 section 9.3.2).
-func (d *Decoder) wireless(p *Packet, b []byte) {
+// padded: the header was padded to a multiple of four bytes.
+func (d *Decoder) wireless(p *Packet, b []byte, padded bool) {
 	if len(b) < 24 || b[0]&0x0c != 8 || b[0]&0x40 != 0 || b[1]&0x40 != 0 {
 		p.Undecodable = UnknownWireless
 		return
@@ -320,6 +358,12 @@ func (d *Decoder) wireless(p *Packet, b []byte) {
 	}
 	if b[0]&0x80 != 0 {
 		n += 2
+		if b[1]&0x80 != 0 {
+			n += 4 // HT control
+		}
+	}
+	if padded {
+		n = (n + 3) &^ 3
 	}
 	d.llc(p, b, n)
 }

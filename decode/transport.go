@@ -423,6 +423,8 @@ func (p *Packet) gre0(b []byte, flags, kind uint16) {
 		p.Inner, p.InnerLink = cargo, LinkEthernet
 	case typePPP:
 		p.Inner, p.InnerLink = cargo, LinkPPP
+	case typeMPLS, typeMPLSm:
+		p.Inner, p.InnerLink = cargo, LinkMPLS
 	case typeERSP2:
 		if flags&greSequence != 0 {
 			p.erspan(cargo, 8)
