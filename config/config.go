@@ -237,7 +237,7 @@ func nested(name string, m map[string]any, depth int) error {
 func (t tree) override(sets []string) error {
 	for _, s := range sets {
 		k, v, ok := strings.Cut(s, "=")
-		if !ok {
+		if !ok || strings.TrimSpace(k) == "" {
 			return fmt.Errorf("--set %s: expected KEY=VALUE", s)
 		}
 		put(t, strings.Split(strings.TrimSpace(k), "."), strings.TrimSpace(v))

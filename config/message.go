@@ -19,7 +19,10 @@ var wrongType = regexp.MustCompile(`^cannot unmarshal (.+?) into Go (?:struct fi
 func placed(name string, err error, keys []string) error {
 	text, _, _ := strings.Cut(strings.TrimSpace(yaml.FormatError(err, false, false)), "\n")
 	if m := place.FindStringSubmatch(text); m != nil {
-		name, text = name+":"+m[1]+":"+m[2], text[len(m[0]):]
+		text = text[len(m[0]):]
+		if !strings.HasPrefix(name, "--set") { // what was said on the command line stands in no line
+			name += ":" + m[1] + ":" + m[2]
+		}
 	}
 	if m := unknownField.FindStringSubmatch(text); m != nil {
 		text = fmt.Sprintf("unknown key %q%s", m[1], hint(m[1], keys))

@@ -92,14 +92,25 @@ func (o *own) override(c *Config, sets []string) (mine tree, warnings []string, 
 	if len(mine) == 0 {
 		return mine, warnings, nil
 	}
-	text, err := yaml.Marshal(typed(map[string]any(mine)))
-	if err != nil {
-		return nil, nil, fmt.Errorf("--set: %w", err)
-	}
-	if err := yaml.UnmarshalWithOptions(text, o, yaml.Strict()); err != nil {
+	if err := mine.into(o); err != nil {
+		for _, s := range sets { // which of them it was
+			one := tree{}
+			if key, _, _ := strings.Cut(s, "="); one.override([]string{s}) == nil && one.into(&own{}) != nil {
+				return nil, nil, placed("--set "+strings.TrimSpace(key), one.into(&own{}), ownKeys())
+			}
+		}
 		return nil, nil, placed("--set", err, ownKeys())
 	}
 	return mine, warnings, nil
+}
+
+// into reads the tree as dejpha.yaml.
+func (t tree) into(o *own) error {
+	text, err := yaml.Marshal(typed(map[string]any(t)))
+	if err != nil {
+		return err
+	}
+	return yaml.UnmarshalWithOptions(text, o, yaml.Strict())
 }
 
 // typed turns the command line's yes and no into booleans.

@@ -70,7 +70,7 @@ func (c *replayCmd) Run(w *world) error {
 	if err := refusals(w, setup, c.Fatal); err != nil {
 		return err
 	}
-	files, root, err := captures(c.Captures)
+	files, root, err := captures(w, c.Captures)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func replayError(err error) error {
 }
 
 // captures expands folders, keeps the order given, and returns the folder that --each names files by.
-func captures(names []string) (files []string, root string, err error) {
+func captures(w *world, names []string) (files []string, root string, err error) {
 	if len(names) == 0 {
 		return nil, "", usage("no capture given: -r FILE or -r FOLDER")
 	}
@@ -171,9 +171,12 @@ func captures(names []string) (files []string, root string, err error) {
 			files = append(files, name)
 			continue
 		}
-		found, err := below(name)
+		found, others, err := below(name)
 		if err != nil {
-			return nil, "", coded{exitFailed, err}
+			return nil, "", usage("cannot read captures: %v", err)
+		}
+		for _, o := range others {
+			fmt.Fprintf(w.stderr, "dejpha: warning: %s is left out: not a pcap or pcapng capture\n", o)
 		}
 		if len(found) == 0 {
 			return nil, "", usage("%s holds no captures", name)
@@ -187,22 +190,25 @@ func captures(names []string) (files []string, root string, err error) {
 	return files, root, nil
 }
 
-// below lists the regular files under a folder by name, whatever they are called: a capture is known by its first bytes.
-func below(dir string) ([]string, error) {
-	var found []string
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+// below lists the captures under a folder, whatever they are called: a capture is known by its first bytes. others are
+// called captures and are none.
+func below(dir string) (found, others []string, err error) {
+	err = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if d.Type().IsRegular() || d.Type()&os.ModeSymlink != 0 {
-			if shield.IsCapture(path) {
+			switch ext := filepath.Ext(path); {
+			case shield.IsCapture(path):
 				found = append(found, path)
+			case ext == ".pcap" || ext == ".pcapng" || ext == ".cap":
+				others = append(others, path)
 			}
 		}
 		return nil
 	})
 	sort.Strings(found)
-	return found, err
+	return found, others, err
 }
 
 // interrupts closes the channel at the first interrupt; the second ends the process at once.
@@ -219,8 +225,14 @@ func interrupts() <-chan struct{} {
 	return stop
 }
 
+// workersMax is more than any machine this runs on has use for; the memory is shared among the workers.
+const workersMax = 256
+
 // setup loads configuration and rules.
 func (f *engineFlags) setup(w *world) (*shield.Setup, error) {
+	if f.Workers < 0 || f.Workers > workersMax {
+		return nil, usage("--workers %d: expected 0 (one a core) to %d", f.Workers, workersMax)
+	}
 	o := shield.SetupOptions{
 		ConfigFile: f.Config, Sets: f.Set, OnlyRules: f.Only, MoreRules: f.Besides,
 		NoRules: f.NoDetection, SimulateIPS: f.SimulateIPS, Workers: f.Workers,

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/shield"
@@ -19,12 +23,31 @@ func (verifyCmd) Help() string {
 	return "Example: dejpha verify out/evidence\n         dejpha verify --attack 12 out"
 }
 
+// verifierKey reads a key that was given as such or as the name of a file that holds it.
+func verifierKey(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(text)
+	if err != nil {
+		b = []byte(text)
+	}
+	key := strings.TrimSpace(string(b))
+	if _, bad := note.NewVerifier(key); bad == nil {
+		return key, nil
+	}
+	if err != nil && !strings.Contains(text, "+") {
+		return "", usage("--key %s: no verifier key, and no file that holds one: %v", text, errors.Unwrap(err))
+	}
+	return "", usage("--key %s: not a verifier key; it looks like NAME+HASH+KEY, as in the log's file format", text)
+}
+
 // Run checks the log from its files alone.
 func (c verifyCmd) Run(w *world) error {
 	dir := shield.EvidenceFolder(c.Dir)
-	key := c.Key
-	if b, err := os.ReadFile(key); key != "" && err == nil {
-		key = string(b)
+	key, err := verifierKey(c.Key)
+	if err != nil {
+		return err
 	}
 	report, err := evidence.CheckAll(dir, key)
 	if err != nil {
