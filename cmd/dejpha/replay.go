@@ -147,6 +147,8 @@ func replayError(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, new(coded)):
+		return err
 	case errors.Is(err, shield.ErrInput):
 		return coded{exitUsage, err}
 	case errors.Is(err, shield.ErrDamaged):
