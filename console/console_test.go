@@ -314,6 +314,7 @@ func TestIndexIsBuiltAgain(t *testing.T) {
 func TestQueueOverflow(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, record(1, "scan"), record(2, "exploit"))
+	s.settle(2) // it is built
 	if err := s.index.Clear(); err != nil {
 		t.Fatal(err)
 	}
