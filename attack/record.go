@@ -118,7 +118,11 @@ func (r *Record) story(c *Class) string {
 	var b strings.Builder
 	b.WriteString(r.who())
 	b.WriteString(" " + c.Act + " " + r.whom(c))
-	b.WriteString(" between " + clock(r.FirstSeen) + " and " + clock(r.LastSeen) + " UTC, " + r.seenBy() + ". ")
+	if from, to := clock(r.FirstSeen), clock(r.LastSeen); from == to {
+		b.WriteString(" at " + from + " UTC, " + r.seenBy() + ". ")
+	} else {
+		b.WriteString(" between " + from + " and " + to + " UTC, " + r.seenBy() + ". ")
+	}
 	b.WriteString(plural(r.Observations, "observation"))
 	if r.Flows > 0 {
 		b.WriteString(" in " + plural(r.Flows, "flow"))
@@ -193,7 +197,7 @@ func clean(s string) string {
 	if len(s) > 200 {
 		s = strings.ToValidUTF8(s[:200], "")
 	}
-	return strings.TrimRight(s, ". ")
+	return strings.TrimRight(strings.ReplaceAll(s, ". ", ", "), ".: ")
 }
 
 func clock(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05") }

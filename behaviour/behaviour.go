@@ -106,6 +106,7 @@ type Finding struct {
 	Packets      uint64 // that this finding stands for beyond one
 	Bytes        uint64
 	Result       string // "succeeded", "failed" or "" unknown
+	Refused      bool   // every target refused what it got; silence is no refusal
 }
 
 // Detector judges signals. Observe is called in merge order and reports through report, any number of times.

@@ -57,6 +57,7 @@ type scanSource struct {
 	counts   [3]int
 	reported int
 	looked   uint32
+	silent   int          // doors that gave no answer
 	refused  int          // doors that answered no
 	acks     seen[uint16] // ports asked with bare acknowledgements
 }
@@ -85,6 +86,7 @@ func (d *scan) Observe(s *Signal, report func(Finding)) {
 		if src != nil && src.unanswered(t, s) {
 			src.age(s.Time)
 			src.settle(t, doorFailed)
+			src.silent++
 			d.judge(src, s, report)
 		}
 		return
@@ -241,6 +243,7 @@ func (c *scanSource) age(now int64) {
 	for c.aged < len(c.order) && c.doors[c.order[c.aged]].at < now-scanAnswerTime {
 		if d := c.doors[c.order[c.aged]]; d.state == doorPending {
 			c.settle(c.order[c.aged], doorFailed)
+			c.silent++
 		}
 		c.aged++
 	}
@@ -284,6 +287,7 @@ func (c *scanSource) finding(s *Signal, hosts, ports int) Finding {
 	}
 	f := finding("port-scan", "scan", technique, 2, text, s)
 	f.Result = "unknown"
+	f.Refused = c.counts[doorOpen] == 0 && c.counts[doorPending] == 0 && c.silent == 0 && c.refused > 0
 	if c.counts[doorOpen] > 0 {
 		f.Result = "succeeded"
 	}

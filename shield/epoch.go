@@ -80,6 +80,7 @@ type match struct {
 	iface                  uint16
 	vlan                   uint16
 	app                    string
+	domain                 string // registered, that a DNS message asks for
 	packetBytes            uint32
 	keptFrom, keptTo       int // into kept
 	httpStatus             uint16

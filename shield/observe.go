@@ -3,6 +3,7 @@ package shield
 import (
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/behaviour"
@@ -70,6 +71,12 @@ func (m *merger) observation(x *match) (attack.Observation, bool) {
 		Severity: uint8(min(max(x.rule.Priority, 1), 4)), SID: x.rule.SID, GID: x.rule.GID, Rev: x.rule.Rev, Msg: x.rule.Msg,
 		FlowID: x.flowID, Packets: 1, Bytes: uint64(x.packetBytes),
 	}
+	switch {
+	case strings.HasPrefix(x.rule.Classtype, "successful-"): // such a rule matches the target's answer
+		o.Result = attack.Succeeded
+	case strings.HasPrefix(x.rule.Classtype, "unsuccessful-"):
+		o.Result = attack.Failed
+	}
 	origin, target, port := x.src, x.dst, x.dstPort
 	if x.hasFlow {
 		origin, target, port = x.client, x.server, x.serverPort
@@ -108,13 +115,19 @@ func (m *merger) outsideEnd(o *attack.Observation, x *match) {
 		inner, outer, port = outer, inner, x.serverPort
 	}
 	o.Subject, o.Target, o.Origin, o.TargetPort = inner.Netip(), inner.Netip(), outer.Netip(), port
+	switch { // the other end of DNS is a resolver, which is never an origin, unless it is asked what no resolver can find
+	case x.app == "dns" && o.Class == "dga":
+		o.Origin = netip.Addr{}
+	case x.app == "dns" && x.domain != "":
+		o.Origin, o.OriginDomain = netip.Addr{}, x.domain
+	}
 }
 
 // fromFinding makes an observation of a detector's finding.
 func (m *merger) fromFinding(f *behaviour.Finding) attack.Observation {
 	o := attack.Observation{
 		Time: f.Time, Number: f.Number, Class: f.Class, Proven: f.Proven, VLAN: f.VLAN, Proto: f.Proto, Techniques: f.Technique,
-		Severity: f.Severity, Detector: f.Detector, Text: f.Text, FlowID: f.FlowID, Packets: max(f.Packets, 1), Bytes: f.Bytes, Result: f.Result,
+		Severity: f.Severity, Detector: f.Detector, Text: f.Text, FlowID: f.FlowID, Packets: max(f.Packets, 1), Bytes: f.Bytes, Result: f.Result, Refused: f.Refused,
 	}
 	if f.HasOrigin {
 		o.Origin = f.Origin.Netip()
