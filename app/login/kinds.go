@@ -14,6 +14,7 @@ func kinds() []kind {
 		{name: "mysql", ports: []uint16{3306}, probe: probeMySQL, frame: frameMySQL, read: readMySQL},
 		{name: "pgsql", ports: []uint16{5432}, probe: probePgSQL, frame: framePgSQL, read: readPgSQL},
 		{name: "tds", ports: []uint16{1433}, probe: probeTDS, frame: frameTDS, read: readTDS},
+		{name: "redis", ports: []uint16{6379}, probe: probeRedis, read: readRedis},
 		{name: "rdp", ports: []uint16{3389}, probe: probeRDP, frame: frameRDP, read: readRDP},
 		{name: "snmp", ports: []uint16{161, 162}, udp: true, probe: probeSNMP, read: readSNMP},
 		{name: "ntp", ports: []uint16{123}, udp: true, probe: probeNTP, read: readNTP},
@@ -252,6 +253,43 @@ func readTDS(p *parser, dir contract.Direction, unit []byte) {
 	} else if p.asked && (unit[8] == 0xad || unit[8] == 0xe3) {
 		p.succeeded()
 		p.asked = false
+	}
+}
+
+// probeRedis looks for a command as an array of texts, RESP: "*2\r\n$4\r\nAUTH\r\n".
+func probeRedis(b []byte, dir contract.Direction, _ uint16) contract.Verdict {
+	if dir == contract.ToClient || len(b) > 0 && b[0] != '*' {
+		return contract.No
+	}
+	head, rest, whole := bytes.Cut(b[:min(len(b), 8)], []byte("\r\n"))
+	if len(head) > 1 && len(bytes.Trim(head[1:], "0123456789\r")) > 0 {
+		return contract.No
+	}
+	switch {
+	case whole && len(rest) > 0 && rest[0] == '$' && len(head) > 1:
+		return contract.Yes
+	case len(b) >= 8 || whole && len(rest) > 0:
+		return contract.No
+	}
+	return contract.Maybe
+}
+
+// readRedis looks at what follows AUTH, as a word of an array or of a line, and a HELLO that may hold one.
+func readRedis(p *parser, dir contract.Direction, line []byte) {
+	if dir == contract.ToServer {
+		word, _ := fields(line, 0)
+		p.asked = p.asked || is(word, "AUTH")
+		return
+	}
+	if !p.asked || len(line) == 0 {
+		return
+	}
+	p.asked = false
+	switch {
+	case bytes.HasPrefix(line, []byte("-WRONGPASS")), bytes.HasPrefix(line, []byte("-ERR invalid password")):
+		p.failed(0)
+	case bytes.HasPrefix(line, []byte("+OK")), line[0] == '%', line[0] == '*':
+		p.succeeded()
 	}
 }
 

@@ -15,6 +15,7 @@ func cases() map[string][]apptest.Segment {
 		"telnet": {apptest.S("\xff\xfd\x18login: "), apptest.C("bob\r\n"), apptest.S("\r\nLogin incorrect\r\n")},
 		"mysql":  {apptest.S("\x06\x00\x00\x00\x0a8.0.1\x00"[:10]), apptest.C("\x28\x00\x00\x01" + strings.Repeat("c", 32) + "bob\x00\x00\x00\x00\x00"), apptest.S("\x05\x00\x00\x02\xff\x15\x04no")},
 		"pgsql":  {apptest.C("\x00\x00\x00\x12\x00\x03\x00\x00user\x00bob\x00\x00"), apptest.S("E\x00\x00\x00\x0cC28P01\x00\x00")},
+		"redis":  {apptest.C("*2\r\n$4\r\nAUTH\r\n$3\r\nabc\r\n"), apptest.S("-WRONGPASS invalid username-password pair\r\n")},
 		"tds":    {apptest.C("\x10\x01\x00\x09\x00\x00\x00\x00x"), apptest.S("\x04\x01\x00\x10\x00\x00\x00\x00\xaa\x05\x00\x18\x48\x00\x00x")},
 	}
 }
@@ -32,6 +33,30 @@ func TestContractAndFacts(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestRedisIsToldFromItsKin(t *testing.T) {
+	for data, want := range map[string]contract.Verdict{"*2\r\n$4\r\nAUTH": contract.Yes, "*": contract.Maybe, "*12\r\n": contract.Maybe, "* OK IMAP": contract.No, "*2\r\nA": contract.No,
+		"*\r\n$4": contract.No, "GET / HTTP": contract.No} {
+		if got := probeRedis([]byte(data), contract.ToServer, 6379); got != want {
+			t.Errorf("%q: %d, want %d", data, got, want)
+		}
+	}
+	ok := apptest.Play(t, redis(t), []apptest.Segment{apptest.C("*2\r\n$4\r\nAUTH\r\n$3\r\nabc\r\n"), apptest.S("+OK\r\n"), apptest.C("*1\r\n$4\r\nPING\r\n"), apptest.S("-ERR invalid password\r\n")})
+	if said := strings.Join(ok, ""); !strings.Contains(said, "Kind:2 ") || strings.Contains(said, "Kind:1 ") {
+		t.Errorf("a log-in that worked: %s", said)
+	}
+}
+
+func redis(t *testing.T) contract.Protocol {
+	t.Helper()
+	for _, p := range Protocols() {
+		if p.Name == "redis" {
+			return p
+		}
+	}
+	t.Fatal("no redis")
+	return contract.Protocol{}
 }
 
 func FuzzLogin(f *testing.F) {
