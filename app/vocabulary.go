@@ -150,3 +150,17 @@ func (v *Vocabulary) Words() []string { return v.names }
 
 // Protocols lists the canonical names of the protocols that are on, in table order.
 func (v *Vocabulary) Protocols() []string { return v.apps }
+
+// AskedName is the name that a DNS message asks for, "" if it asks for none or is none.
+func AskedName(p *contract.Protocol, tx contract.Tx) string {
+	if p == nil || tx == nil {
+		return ""
+	}
+	for kw := range p.Keywords {
+		if p.Keywords[kw].Name == "dns.queries.rrname" {
+			name, _ := tx.Buffer(kw, 0)
+			return string(name)
+		}
+	}
+	return ""
+}

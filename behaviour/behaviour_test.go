@@ -280,6 +280,14 @@ func TestRegisteredDomain(t *testing.T) {
 	}
 }
 
+func TestRegistrable(t *testing.T) {
+	for name, want := range map[string]string{"A.B.Example.COM": "example.com", "x.5a03b5": "", "dnscat.f97c": "", "host": "", "a.xn--p1ai": "a.xn--p1ai", "": ""} {
+		if got := Registrable(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestGeneratedLabels(t *testing.T) {
 	for label, want := range map[string]bool{"kqxzvbtrplmw": true, "x7f3k9q2w8z1": true, "wikipedia": false, "googleusercontent": false, "stackoverflow": false, "xn--bcher-kva8445": false, "short": false} {
 		if got := looksGenerated(label); got != want {

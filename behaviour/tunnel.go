@@ -193,6 +193,17 @@ func RegisteredDomain(name string) (domain, below string) {
 	return name[cut+1:], name[:cut]
 }
 
+// Registrable is the registered domain of a name in any case, "" where nobody can have registered it: a top level has
+// letters only (RFC 3696 section 2).
+func Registrable(name string) string {
+	domain, _ := RegisteredDomain(strings.ToLower(name))
+	top := domain[strings.LastIndexByte(domain, '.')+1:]
+	if len(top) == len(domain) || strings.Trim(top, "abcdefghijklmnopqrstuvwxyz") != "" && !strings.HasPrefix(top, "xn--") {
+		return ""
+	}
+	return domain
+}
+
 // entropy is Shannon's, in bits a character.
 func entropy(s string) float64 {
 	var counts [256]int

@@ -83,7 +83,6 @@ type match struct {
 	domain                 string // registered, that a DNS message asks for
 	packetBytes            uint32
 	keptFrom, keptTo       int // into kept
-	httpStatus             uint16
 }
 
 // keptPacket is a packet taken out of the ring for evidence.

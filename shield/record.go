@@ -1,8 +1,6 @@
 package shield
 
 import (
-	"strings"
-
 	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/behaviour"
@@ -64,7 +62,7 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 		x.client, x.server, x.clientPort, x.serverPort = f.Client, f.Server, f.ClientPort, f.ServerPort
 		x.app = w.apps.Name(f.AppProto)
 		if x.app == "dns" && m.HasTx {
-			x.domain = askedDomain(w.apps.Protocol(f.AppProto), m.Tx)
+			x.domain = behaviour.Registrable(app.AskedName(w.apps.Protocol(f.AppProto), m.Tx))
 		}
 		x.keptFrom = len(o.kept)
 		w.keep(f)
@@ -86,25 +84,6 @@ func (w *worker) turned(p *decode.Packet) *decode.Packet {
 	t.Src, t.Dst, t.SrcPort, t.DstPort = p.Dst, p.Src, p.DstPort, p.SrcPort
 	t.EthSrc, t.EthDst = p.EthDst, p.EthSrc
 	return t
-}
-
-// askedDomain is the registered domain that a DNS message asks for, "" if none: a top level has letters only (RFC 3696
-// section 2), and what ends otherwise was registered by nobody.
-func askedDomain(p *contract.Protocol, tx contract.Tx) string {
-	if p == nil || tx == nil {
-		return ""
-	}
-	for kw := range p.Keywords {
-		if p.Keywords[kw].Name == "dns.queries.rrname" {
-			name, _ := tx.Buffer(kw, 0)
-			domain, _ := behaviour.RegisteredDomain(strings.ToLower(string(name)))
-			if top := domain[strings.LastIndexByte(domain, '.')+1:]; len(top) == len(domain) || strings.Trim(top, "abcdefghijklmnopqrstuvwxyz") != "" && !strings.HasPrefix(top, "xn--") {
-				return ""
-			}
-			return domain
-		}
-	}
-	return ""
 }
 
 // keepMax bounds the packets taken out of the ring for one match.
