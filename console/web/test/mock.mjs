@@ -16,6 +16,7 @@ export function start({ port = 0, kind = "demo", empty = false } = {}) {
   const attacks = empty ? [] : makeAttacks(240);
   const shield = { kind, attacks, proof: makeLog(attacks, `dejpha/${kind}/ab12cd34`), password: "", streams: new Set(), tries: 0, started: Date.now() };
   const server = createServer((req, res) => serve(shield, req, res).catch((e) => answer(res, 500, { error: String(e) })));
+  server.unref(); // a test that fails half-way does not hold the process up
   return new Promise((resolve) => server.listen(port, "127.0.0.1", () => {
     const url = `http://127.0.0.1:${server.address().port}/`;
     resolve({
@@ -159,4 +160,5 @@ const rooms = {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const m = await start({ port: Number(process.argv[2] ?? 0), kind: process.env.MOCK_KIND, empty: process.env.MOCK_EMPTY === "1" });
   console.log(m.setup);
+  setInterval(() => {}, 1 << 30); // until it is interrupted
 }
