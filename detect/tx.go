@@ -2,13 +2,11 @@ package detect
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/detect/chain"
 	"github.com/dejpha/dejpha/flow"
-	"github.com/dejpha/dejpha/rule"
 )
 
 // Bounds on what a transaction can make detect hold and do.
@@ -531,13 +529,13 @@ func (w *Worker) fileTest(t *txTest, index uint32, tx contract.Tx, dir contract.
 				return txMatch
 			}
 		}
-	case app.SharedFilenameOld, app.SharedFileExt:
+	case app.SharedFilenameOld, app.SharedFileExt, app.SharedFileMagicOld, app.SharedFileMD5, app.SharedFileSHA1, app.SharedFileSHA256:
 		for n := 0; n < instancesMax; n++ {
 			f := fileOf(tx, dir, n)
 			if f == nil {
 				break
 			}
-			if nameHolds(t.custom, f.Name, int(kw-sharedBase) == app.SharedFileExt) {
+			if holds, known := fileHolds(t.custom, f, int(kw-sharedBase), done); known && holds != t.custom.Negated {
 				return txMatch
 			}
 		}
@@ -555,16 +553,4 @@ func (w *Worker) fileTest(t *txTest, index uint32, tx contract.Tx, dir contract.
 		}
 	}
 	return waitFor(done)
-}
-
-// nameHolds judges filename (a part of the name) and fileext (what follows the last dot), whatever the case.
-func nameHolds(c *rule.Custom, name []byte, ext bool) bool {
-	want, _ := c.Arg.(string)
-	want = strings.Trim(strings.TrimSpace(want), `"`)
-	have := string(name)
-	if ext {
-		have = have[strings.LastIndexByte(have, '.')+1:]
-		return strings.EqualFold(have, want) != c.Negated
-	}
-	return strings.Contains(strings.ToLower(have), strings.ToLower(want)) != c.Negated
 }

@@ -37,9 +37,9 @@ func languageWords() map[string]func(*parser, *option) *fault {
 
 // notOffered are words of the language that this version refuses by name, so that nothing is half-loaded.
 var notOffered = map[string]bool{
-	"lua": true, "luajit": true, "geoip": true, "iprep": true, "dataset": true, "datarep": true, "filestore": true, "luaxform": true,
+	"lua": true, "luajit": true, "geoip": true, "iprep": true, "dataset": true, "datarep": true, "luaxform": true,
 	"entropy": true, "config": true, "detection-hook": true, "l3_proto": true, "asn1": true, "ftpbounce": true,
-	"nfq_set_mark": true, "rpc": true, "cluster": true, "file.magic": true, "filemagic": true, "filemd5": true, "filesha1": true, "filesha256": true,
+	"nfq_set_mark": true, "rpc": true, "cluster": true, "file.magic": true,
 }
 
 // notOfferedFamilies are the first parts of keywords of protocols that this version does not read.
@@ -164,6 +164,9 @@ func (p *parser) entry(o *option, e Entry) *fault {
 		}
 		p.addGeneral(c)
 	case CustomEntry:
+		if e.App == "" {
+			return p.ofFile(o, e)
+		}
 		v := o.value
 		c := &Custom{Name: e.Name, App: e.App, Index: e.Index, Pos: p.pos(o.at)}
 		arg, err := p.env.Vocabulary.Compile(e, v)

@@ -12,8 +12,11 @@ type Environment struct {
 	Classifications map[string]Classification // from classification.config
 	References      map[string]string         // key -> URL prefix, from reference.config
 	Vocabulary      Vocabulary
-	NoVariables     bool // unknown variables are any (lint without a configuration)
+	// ReadList reads a list that a rule of the named file asks for (filemd5); nil: there are no lists.
+	ReadList    func(ruleFile, name string) ([]byte, error)
+	NoVariables bool // unknown variables are any (lint without a configuration)
 
+	file      string // being read
 	words     map[string]func(*parser, *option) *fault
 	addresses map[string]Addresses
 	ports     map[string]Ports
@@ -57,6 +60,7 @@ func faultf(at int, format string, args ...any) *fault {
 func ParseFile(name string, text []byte, env *Environment) (rules []*Rule, refused []Refusal) {
 	src := strings.TrimPrefix(string(text), "\ufeff")
 	seen := map[[2]uint32]int{} // where a rule stands in rules
+	env.file = name
 	if env.words == nil {
 		env.words = languageWords()
 	}

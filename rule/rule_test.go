@@ -283,3 +283,27 @@ func TestSeveralNumbers(t *testing.T) {
 		t.Errorf("got %+v", r.References)
 	}
 }
+
+func TestFileConditions(t *testing.T) {
+	env := fullEnvironment(t)
+	env.ReadList = func(file, name string) ([]byte, error) {
+		if file != "a.rules" || name != "bad.md5" {
+			return nil, fmt.Errorf("%s of %s is not there", name, file)
+		}
+		return []byte("# hashes\n44d88612fea8a8f36de82e1278abb02f eicar\nzz\n"), nil
+	}
+	good, bad := ParseFile("a.rules", []byte(`alert http any any -> any any (filemagic:!"PDF|20|document"; fileext:"exe"; filemd5:bad.md5; filestore; sid:1;)
+alert http any any -> any any (filemd5:none.md5; sid:2;)
+alert http any any -> any any (filename:""; sid:3;)`), env)
+	if len(good) != 1 || len(bad) != 2 {
+		t.Fatalf("%d good, refused: %v", len(good), bad)
+	}
+	c := good[0].Groups[0].Conditions
+	magic, digests := c[0].(*Custom), c[2].(*Custom)
+	if magic.Arg != "PDF document" || !magic.Negated || c[1].(*Custom).Arg != "exe" {
+		t.Errorf("got %+v, %+v", magic, c[1])
+	}
+	if list := digests.Arg.(Digests); len(list) != 1 || !list["\x44\xd8\x86\x12\xfe\xa8\xa8\xf3\x6d\xe8\x2e\x12\x78\xab\xb0\x2f"] {
+		t.Errorf("got %v", list)
+	}
+}
