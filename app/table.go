@@ -17,6 +17,7 @@ import (
 	"github.com/dejpha/dejpha/app/krb5"
 	"github.com/dejpha/dejpha/app/ldap"
 	"github.com/dejpha/dejpha/app/login"
+	"github.com/dejpha/dejpha/app/mqtt"
 	"github.com/dejpha/dejpha/app/sip"
 	"github.com/dejpha/dejpha/app/smb"
 	"github.com/dejpha/dejpha/app/smtp"
@@ -35,6 +36,7 @@ func Protocols() []contract.Protocol {
 		tls.Protocol(),
 		ssh.Protocol(),
 		sip.Protocol(),
+		mqtt.Protocol(),
 		smtp.Protocol(),
 		ftp.Protocol(),
 		ftp.DataProtocol(),

@@ -43,7 +43,7 @@ var notOffered = map[string]bool{
 }
 
 // notOfferedFamilies are the first parts of keywords of protocols that this version does not read.
-var notOfferedFamilies = []string{"dhcp.", "dnp3_", "enip", "http2.", "ike.", "mdns.", "modbus", "mqtt.", "nfs", "ntp.", "pgsql.", "quic.", "rfb.", "sdp.", "snmp.", "websocket."}
+var notOfferedFamilies = []string{"dhcp.", "dnp3_", "enip", "http2.", "ike.", "mdns.", "modbus", "nfs", "ntp.", "pgsql.", "quic.", "rfb.", "sdp.", "snmp.", "websocket."}
 
 // peerHas says whether a keyword is of a protocol that the peer reads and this version does not: that is no misspelling.
 func peerHas(name string) bool {
