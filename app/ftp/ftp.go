@@ -53,7 +53,7 @@ func Protocol() contract.Protocol {
 			{Name: "ftp.completion_code", Kind: contract.KindMulti, Dirs: contract.OnReply, Step: done},
 			{Name: "ftp.mode", Kind: contract.KindNumber, Dirs: contract.OnBoth, Values: map[string]uint64{"active": 1, "passive": 0}},
 			{Name: "ftp.dynamic_port", Kind: contract.KindNumber, Dirs: contract.OnBoth},
-			{Name: "ftp.reply_received", Kind: contract.KindNumber, Dirs: contract.OnBoth, Values: map[string]uint64{"yes": 1, "true": 1, "1": 1, "no": 0, "false": 0, "0": 0}},
+			{Name: "ftp.reply_received", Kind: contract.KindNumber, Dirs: contract.OnBoth, Values: map[string]uint64{"yes": 1, "true": 1, "1": 1, "on": 1, "off": 0, "no": 0, "false": 0, "0": 0}},
 		},
 		Events: []string{"request_command_too_long", "response_command_too_long", "too_many_transactions"},
 		Steps:  [2][]string{{"request_started", "request_complete"}, {"response_started", "response_complete"}},
