@@ -59,7 +59,7 @@ func (d *Decoder) Decode(p *Packet, linkType uint16, data []byte) {
 func (d *Decoder) DecodeInner(p, outer *Packet) {
 	p.Number, p.Time, p.Interface, p.WireLen = outer.Number, outer.Time, outer.Interface, uint32(len(outer.Inner))
 	p.reset()
-	p.Depth, p.Tunnel = outer.Depth+1, outer.Tunnel
+	p.Depth, p.Tunnel, p.Unsummed = outer.Depth+1, outer.Tunnel, outer.Unsummed
 	p.LinkType, p.Data = outer.InnerLink, outer.Inner
 	p.VLAN, p.VLANs, p.Outer = outer.VLAN, outer.VLANs, outer
 	if p.Depth > depthMax {
@@ -77,7 +77,7 @@ func (d *Decoder) DecodeInner(p, outer *Packet) {
 func (d *Decoder) DecodeDatagram(p *Packet, ip []byte, from *Packet) {
 	p.Number, p.Time, p.Interface, p.WireLen = from.Number, from.Time, from.Interface, uint32(len(ip))
 	p.reset()
-	p.Rebuilt, p.Depth, p.Tunnel = true, from.Depth, from.Tunnel
+	p.Rebuilt, p.Depth, p.Tunnel, p.Unsummed = true, from.Depth, from.Tunnel, from.Unsummed
 	p.LinkType, p.Data = from.LinkType, ip
 	if n := from.IPAt; n <= len(from.Data) {
 		p.Link = from.Data[:n]
@@ -85,6 +85,14 @@ func (d *Decoder) DecodeDatagram(p *Packet, ip []byte, from *Packet) {
 	p.VLAN, p.VLANs, p.Outer = from.VLAN, from.VLANs, from.Outer
 	p.HasEthernet, p.EthSrc, p.EthDst = from.HasEthernet, from.EthSrc, from.EthDst
 	d.ip(p, ip)
+}
+
+// Turn makes t the packet as its answer would have been: what a rule matched may have gone the other way than the
+// packet that completed it (an acknowledgement).
+func (p *Packet) Turn(t *Packet) {
+	*t = *p
+	t.Src, t.Dst, t.SrcPort, t.DstPort = p.Dst, p.Src, p.DstPort, p.SrcPort
+	t.EthSrc, t.EthDst = p.EthDst, p.EthSrc
 }
 
 func (p *Packet) reset() {

@@ -71,6 +71,7 @@ type Packet struct {
 	ARP ARP // valid if EtherType is ARP and ARP.Valid
 
 	BadIPChecksum, BadL4Checksum bool // judged only if Decoder.Checksums
+	Unsummed                     bool // wrong sums say nothing of this packet: rules may ask for them, the stream takes it
 
 	// A tunnel's cargo, to be decoded into the next Packet; nil if none.
 	Inner     []byte

@@ -169,6 +169,18 @@ func (s *Set) Counts() Counts { return s.counts }
 // Len returns the number of rules.
 func (s *Set) Len() int { return len(s.rules) }
 
+// Checksums says whether some rule asks for a packet's checksum.
+func (s *Set) Checksums() bool {
+	for i := range s.rules {
+		for j := range s.rules[i].packet {
+			if s.rules[i].packet[j].kind == cdChecksum {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Frames says whether some rule asks for a frame.
 func (s *Set) Frames() bool {
 	for i := range s.names.buffers {

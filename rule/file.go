@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -40,6 +42,14 @@ func (p *parser) ofFile(o *option, e Entry) *fault {
 	}
 	p.addGeneral(c)
 	return nil
+}
+
+// ReadBeside reads a list that stands beside the rule file which names it.
+func ReadBeside(ruleFile, name string) ([]byte, error) {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(filepath.Dir(ruleFile), name)
+	}
+	return os.ReadFile(name)
 }
 
 // unescapeHex undoes |00 ff| in a word.

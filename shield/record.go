@@ -28,7 +28,8 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 		where.Packet = w.lastPacket(f, m)
 	}
 	if m.HasTx && m.Dir != in.Dir && in.Packet != nil {
-		where.Packet, where.Dir = w.turned(in.Packet), m.Dir
+		where.Packet, where.Dir = &w.packets[len(w.packets)-1], m.Dir
+		in.Packet.Turn(where.Packet)
 	}
 	p := where.Packet
 	a := eve.Alert{Where: where, Rule: m.Rule, Action: "allowed", TxID: m.TxID, HasTx: m.HasTx, Stream: m.Stream, Payload: p.Payload, Tx: m.Tx, TxDir: contract.Direction(m.Dir), Frame: m.Frame}
@@ -74,16 +75,6 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 		first = f.FirstNumber
 	}
 	w.found(finding{number: p.Number, first: first, sid: m.Rule.SID, phase: w.phaseOf(phaseRule), kind: foundMatch, index: int32(len(o.matches) - 1), start: start, end: end})
-}
-
-// turned is the packet as its answer would have been: what was matched went the other way than the packet that
-// completed it (an acknowledgement).
-func (w *worker) turned(p *decode.Packet) *decode.Packet {
-	t := &w.packets[len(w.packets)-1]
-	*t = *p
-	t.Src, t.Dst, t.SrcPort, t.DstPort = p.Dst, p.Src, p.DstPort, p.SrcPort
-	t.EthSrc, t.EthDst = p.EthDst, p.EthSrc
-	return t
 }
 
 // keepMax bounds the packets taken out of the ring for one match.

@@ -175,7 +175,7 @@ func newWorker(set *settings, index int) *worker {
 	apps.Frames = set.set != nil && set.set.Frames()
 	w.apps = app.New(apps)
 	if set.set != nil {
-		w.detect = set.set.NewWorker(nil)
+		w.detect, w.sums = set.set.NewWorker(nil), set.set.Checksums()
 	}
 	w.eve = eve.Options{Ethernet: c.Ethernet, Bare: c.Bare, PayloadBytesMax: int(c.PayloadMax), XFF: eve.XFF(c.XFF), Payload: c.Payload, PayloadPrintable: c.PayloadPrintable, Packet: c.Packet, CommunityID: c.CommunityID, CommunityIDSeed: c.CommunityIDSeed,
 		References: c.References, Verdict: c.Verdict, PcapCount: set.recording, PcapFilename: set.pcapName, Interfaces: set.interfaces, AppName: w.apps.Name}

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -224,7 +223,7 @@ func (s *Setup) rules(o SetupOptions) error {
 	driver := app.New(appConfig(c))
 	env := &rule.Environment{AddressVars: c.AddressVars, PortVars: c.PortVars, Vocabulary: vocabulary{driver.Vocabulary()},
 		Classifications: builtinClassifications(), References: builtinReferences()}
-	env.ReadList = readList
+	env.ReadList = rule.ReadBeside
 	if err := readInto(c.ClassificationFile, func(b []byte) { env.Classifications = rule.ParseClassifications(b) }); err != nil {
 		return err
 	}
@@ -283,14 +282,6 @@ func firstWord(s string) string {
 		}
 	}
 	return s
-}
-
-// readList reads a list that stands beside the rule file which names it.
-func readList(ruleFile, name string) ([]byte, error) {
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(filepath.Dir(ruleFile), name)
-	}
-	return os.ReadFile(name)
 }
 
 func readInto(name string, use func([]byte)) error {

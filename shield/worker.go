@@ -28,6 +28,7 @@ type worker struct {
 	ring    *ring
 	eve     eve.Options
 	out     *epoch
+	sums    bool           // rules ask for checksums
 	shown   []byte         // a stream's bytes for the alert in hand
 	number  uint64         // of the frame in hand
 	inHand  *capture.Frame // nil between frames
@@ -57,8 +58,9 @@ func (w *worker) frame(f *capture.Frame, number uint64, now int64) {
 	w.out.ledger.Received++
 	p := &w.packets[0]
 	p.Number, p.Time, p.WireLen, p.Interface = number, now, f.WireLen, f.Interface
-	w.decoder.Checksums = w.set.checksums && !f.Unsummed
+	w.decoder.Checksums = w.set.checksums && (!f.Unsummed || w.sums)
 	w.decoder.Decode(p, f.LinkType, f.Data)
+	p.Unsummed = f.Unsummed
 	if p.Undecodable != decode.ReasonNone {
 		w.out.ledger.Undecodable++
 		w.counts.Undecodable[p.Undecodable&31]++

@@ -43,6 +43,9 @@ func (e *Engine) Segment(f *flow.Flow, p *decode.Packet, dir flow.Direction) Out
 // checksum says whether a packet's checksum lets it through. A sender that got one right gets no wrong one through;
 // one that never did sits on the capturing machine, whose card fills checksums in later.
 func (e *Engine) checksum(s *Session, p *decode.Packet, dir flow.Direction) bool {
+	if p.Unsummed {
+		return true
+	}
 	if !p.BadL4Checksum {
 		if s != nil {
 			s.sides[dir].sums = true
