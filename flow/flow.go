@@ -64,7 +64,7 @@ type Flow struct {
 	Stream, App, Detect, Behaviour uint32
 	Parent                         uint64  // ID of the flow that announced this one (FTP data), 0 none
 	Expected                       uint16  // app protocol announced for it by Parent
-	Pinned                         bool    // an open attack needs it: not evicted
+	Pinned                         bool    // an attack was seen in it: not evicted; set by Table.Pin
 	Ring                           uint64  // shield's: newest entry of the ring of recent packets
 	TCPState                       uint8   // stream's, as the session was left; valid once Stream is freed
 	Gaps                           [2]bool // likewise: bytes of this direction never came

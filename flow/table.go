@@ -54,6 +54,7 @@ type Table struct {
 	swept    int64 // second up to which the wheel was turned
 	hand     uint32
 	closing  []*Flow // left to end, once Close was called
+	pinned   int
 	Counters Counters
 }
 
@@ -269,6 +270,9 @@ func (t *Table) end(f *Flow, why EndReason) {
 	}
 	t.unschedule(f)
 	t.take(f)
+	if f.Pinned {
+		t.pinned--
+	}
 	f.table.live = false
 	t.free = append(t.free, f.table.index)
 	t.Counters.Live--
@@ -294,6 +298,17 @@ func (t *Table) take(f *Flow) {
 		}
 	}
 	t.slots[i] = 0
+}
+
+// pinnedPart: one flow in so many may be kept from eviction, so that nobody fills the table with such.
+const pinnedPart = 4
+
+// Pin keeps a flow from being evicted or relieved: an attack was seen in it.
+func (t *Table) Pin(f *Flow) {
+	if !f.Pinned && t.pinned < t.limit/pinnedPart {
+		f.Pinned = true
+		t.pinned++
+	}
 }
 
 // evictLook is how many records are compared to find the least useful.

@@ -56,7 +56,10 @@ func TestAFullTableEvictsTheLeastUseful(t *testing.T) {
 	for i := range 5000 {
 		p := udp(1, 2, uint16(i+1), 53, sec)
 		f, _, _ := tb.Lookup(p)
-		f.Pinned = i == 0
+		tb.Pin(f)
+		if want := i < minFlows/pinnedPart; f.Pinned != want {
+			t.Fatalf("flow %d: pinned %v", i, f.Pinned)
+		}
 	}
 	if tb.Counters.Live > minFlows || tb.Counters.Evicted == 0 {
 		t.Errorf("%d live, %d evicted", tb.Counters.Live, tb.Counters.Evicted)
@@ -71,7 +74,9 @@ func TestReliefEndsTheIdlestAndNoneThatIsBusy(t *testing.T) {
 	tb := NewTable(Config{OnEnd: func(f *Flow) { ended = append(ended, f.ClientPort) }})
 	for i := range uint16(20) {
 		f, d, _ := tb.Lookup(udp(1, 2, 100+i, 53, (1+int64(i))*sec))
-		f.Pinned = i == 0
+		if i == 0 {
+			tb.Pin(f)
+		}
 		tb.Update(f, udp(1, 2, 100+i, 53, (1+int64(i))*sec), d)
 	}
 	tb.Sweep(21 * sec)

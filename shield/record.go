@@ -65,6 +65,9 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 		if x.app == "dns" && m.HasTx {
 			x.domain = behaviour.Registrable(app.AskedName(w.apps.Protocol(f.AppProto), m.Tx))
 		}
+		if !m.Rule.NoAlert {
+			w.flows.Pin(f)
+		}
 		x.keptFrom = len(o.kept)
 		w.keep(f)
 		x.keptTo = len(o.kept)
