@@ -14,6 +14,7 @@ import (
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/flow"
+	"github.com/dejpha/dejpha/shield/clock"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 // engine runs workers and merge point over one source at a time.
 type engine struct {
 	set     *settings
-	clock   Clock
+	clock   clock.Clock
 	number  uint64 // frames read so far
 	ticked  int64
 	workers []*worker

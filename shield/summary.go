@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/shield/clock"
 )
 
 // Summary is what a run tells a person at its end.
 type Summary struct {
 	Ledger      Ledger
 	Counters    Counters
-	Clock       Clock
+	Clock       clock.Clock
 	Alerts      uint64
 	Opened      uint64
 	Attacks     uint64

@@ -1,4 +1,8 @@
-package shield
+// Package clock keeps the time of a capture.
+//
+// In: the stamps of packets as their capture says them. Out: a time that no forged stamp moves. Called by shield's engine
+// for each frame; it never reads the machine's clock.
+package clock
 
 // Clock is the capture's clock: the highest packet time so far. Workers know no other.
 //
