@@ -47,7 +47,8 @@ type Options struct {
 	Rand   io.Reader     // seeds of private parts; crypto/rand's in earnest
 	Disk   *durable.Disk // nil: the machine's own
 	Sensor uint32
-	Time   int64 // ns; when the log starts or resumes; 0: the first time it is told
+	Time   int64  // ns; when the log starts or resumes; 0: the first time it is told
+	Rules  []byte // rules and configuration in force, as the caller reads them again; nil: not told
 }
 
 const (
@@ -139,19 +140,49 @@ func (l *Log) Cut() int64 { return l.cutBytes }
 
 // SetRules names the rules and configuration in force from now on and stores them once, by hash.
 func (l *Log) SetRules(text []byte, now int64) error {
-	hash := sha256.Sum256(text)
-	path := filepath.Join(l.dir, "rules", hex.EncodeToString(hash[:]))
-	if _, err := os.Stat(path); err != nil {
-		if err := l.keep(l.disk.Replace(path, text)); err != nil {
-			return err
-		}
-	}
-	if l.ruleset == hash {
-		return nil
+	hash, err := l.storeRules(text)
+	if err != nil || l.ruleset == hash {
+		return err
 	}
 	l.ruleset = hash
 	l.table = l.tableID()
 	return l.Event(CodeRulesChanged, now, -1, hash[:], nil)
+}
+
+// storeRules keeps a text in a file that bears its hash.
+func (l *Log) storeRules(text []byte) (hash [32]byte, err error) {
+	hash = sha256.Sum256(text)
+	path := rulesFile(l.dir, hash)
+	if _, err := os.Stat(path); err != nil {
+		return hash, l.keep(l.disk.Replace(path, text))
+	}
+	return hash, nil
+}
+
+func rulesFile(dir string, hash [32]byte) string {
+	return filepath.Join(dir, "rules", hex.EncodeToString(hash[:]))
+}
+
+// ReadRules returns the rules and configuration that were in force when an attack was closed; nil where the log was
+// not told them. What does not bear its hash is an error.
+func ReadRules(dir string, leaf int64) ([]byte, error) {
+	hash := [32]byte{}
+	_, err := scan(filepath.Join(dir, "entries"), func(i int64, _ uint64, b []byte) error {
+		if i != leaf {
+			return nil
+		}
+		a, err := decodeAttack(b)
+		hash = a.Ruleset
+		return err
+	})
+	if err != nil || hash == [32]byte{} {
+		return nil, err
+	}
+	text, err := os.ReadFile(rulesFile(dir, hash))
+	if err == nil && sha256.Sum256(text) != hash {
+		err = &CorruptError{"the rules' file does not bear its hash"}
+	}
+	return text, err
 }
 
 // tableID binds the accounts' table and the rules in force.

@@ -29,16 +29,41 @@ func Open(dir string, opt Options) (*Log, error) {
 		return nil, fmt.Errorf("%s is written by another run: %w", dir, err)
 	}
 	if err = l.openFiles(); err == nil {
+		err = l.firstRules()
+	}
+	if err == nil {
 		err = l.resume()
 	}
 	if err == nil && opt.Time != 0 {
 		err = l.clock(micro(opt.Time))
+	}
+	if err == nil && opt.Rules != nil {
+		err = l.SetRules(opt.Rules, opt.Time)
 	}
 	if err != nil {
 		_ = l.lock.Close()
 		return nil, err
 	}
 	return l, nil
+}
+
+// firstRules puts the rules in force into a log without leaves: what is there from the start is no change and no event.
+func (l *Log) firstRules() (err error) {
+	if l.opt.Rules == nil {
+		return nil
+	}
+	dir := filepath.Join(l.dir, "entries")
+	list, err := segments(dir)
+	if err != nil {
+		return err
+	}
+	for _, n := range list {
+		if info, err := os.Stat(segmentName(dir, n)); err != nil || info.Size() > 0 {
+			return err
+		}
+	}
+	l.ruleset, err = l.storeRules(l.opt.Rules)
+	return err
 }
 
 // identify reads or writes the file that says whose log this is.
@@ -161,6 +186,7 @@ func (l *Log) replayed(i int64, b []byte, last *TotalsLeaf) error {
 		}
 		l.counters[2*x.Cell()] = x.Ordinal
 		l.time = max(l.time, x.ClosedAt)
+		l.ruleset = x.Ruleset
 	case typeTotals:
 		t, err := decodeTotals(b)
 		if err != nil {

@@ -58,7 +58,7 @@ func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Sum
 	if set.config.PcapFilename && len(captures) == 1 {
 		set.pcapName = captures[0]
 	}
-	seal, err := openSealer(out, evidence.Recording, 0)
+	seal, err := openSealer(out, evidence.Recording, 0, s.inForce)
 	if err != nil {
 		return nil, err
 	}

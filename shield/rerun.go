@@ -39,9 +39,9 @@ func Rerun(dir string, leaf int64) (text string, same bool, err error) {
 	if err != nil || len(pcap) == 0 { // none were kept, or they are erased
 		return fmt.Sprintf("leaf %d: %s, %v; no packets are kept with it, its detection cannot be run again", leaf, r.Class, r.Detectors), true, nil
 	}
-	setup, err := NewSetup(SetupOptions{Detectors: true, Workers: 1, Checksums: "none"})
+	setup, err := setupOf(dir, leaf)
 	if err != nil {
-		return "", false, err
+		return "", false, fmt.Errorf("leaf %d: %w", leaf, err)
 	}
 	sum := &Summary{}
 	e, err := newEngine(&setup.settings, io.Discard, sum, nil)
@@ -63,4 +63,21 @@ func Rerun(dir string, leaf int64) (text string, same bool, err error) {
 		return fmt.Sprintf("leaf %d: %s, told by behaviour over more than its %d kept packets, which alone show: %v", leaf, r.Class, sum.Ledger.Received, sum.ByClass), true, nil
 	}
 	return fmt.Sprintf("leaf %d: %s; its %d kept packets, run again, show: %v", leaf, r.Class, sum.Ledger.Received, sum.ByClass), same, nil
+}
+
+// setupOf is the setup that an attack was found with; of a log that was not told its rules, the own ones.
+func setupOf(dir string, leaf int64) (*Setup, error) {
+	packed, err := evidence.ReadRules(dir, leaf)
+	if err != nil {
+		return nil, err
+	}
+	if packed == nil {
+		return NewSetup(SetupOptions{Detectors: true, Workers: 1, Checksums: "none"})
+	}
+	folder, err := os.MkdirTemp("", "dejpha-rules-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	return unpack(packed, folder)
 }

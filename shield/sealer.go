@@ -35,13 +35,14 @@ type kept struct {
 }
 
 // openSealer opens or makes the log of a run in folder dir; its key lies beside the log, never in it.
-func openSealer(dir string, kind evidence.Kind, now int64) (*sealer, error) {
+// rules is what is in force.
+func openSealer(dir string, kind evidence.Kind, now int64, rules []byte) (*sealer, error) {
 	disk := durable.OS()
 	key, err := evidence.LoadKey(disk, filepath.Join(dir, "log.key"), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the log's key: %w", err)
 	}
-	log, err := evidence.Open(filepath.Join(dir, "evidence"), evidence.Options{Kind: kind, Key: key, Rand: rand.Reader, Disk: disk, Time: now})
+	log, err := evidence.Open(filepath.Join(dir, "evidence"), evidence.Options{Kind: kind, Key: key, Rand: rand.Reader, Disk: disk, Time: now, Rules: rules})
 	if err != nil {
 		var other *evidence.OtherLogError
 		if errors.As(err, &other) {

@@ -45,6 +45,7 @@ type Setup struct {
 	Loaded   int
 	Refused  []rule.Refusal
 	settings settings
+	inForce  []byte // what a log keeps of the rules and settings
 }
 
 // settings are what workers and merge point read; never written after the setup.
@@ -232,6 +233,9 @@ func (s *Setup) rules(o SetupOptions) error {
 	}
 	files, err := ruleFiles(c, o)
 	if err != nil {
+		return err
+	}
+	if s.inForce, err = pack(c, o, files); err != nil {
 		return err
 	}
 	var all []*rule.Rule
