@@ -12,7 +12,7 @@ type roomPlan struct {
 // left imports anything on its right). "app/*" is every folder below app without a line of its own.
 var plan = []roomPlan{
 	{"capture", nil, "where packets come from: the frame and the source every kind of capture offers"},
-	{"capture/*", []string{"capture"}, "one source a folder: recorded files, AF_PACKET"},
+	{"capture/*", []string{"capture"}, "one source a folder: recorded files, AF_PACKET; recorded traffic as seeds for tests"},
 	{"decode", nil, "bytes to layers in one reused Packet"},
 	{"defrag", []string{"decode"}, "fragments to whole datagrams"},
 	{"flow", []string{"decode"}, "keys, table, states, timeouts"},
@@ -24,7 +24,7 @@ var plan = []roomPlan{
 	{"app/*", []string{"app/contract", "app/ntlmssp", "app/der", "app/pool", "jsonline"}, "one protocol a folder: parser, transactions, buffers, record"},
 	{"app/dcerpc", []string{"app/contract", "app/ntlmssp", "jsonline"}, "DCERPC over TCP and UDP, and as the cargo of SMB pipes"},
 	{"app/smb", []string{"app/contract", "app/ntlmssp", "app/der", "app/dcerpc", "jsonline"}, "SMB 1 to 3; carries DCERPC in its pipes"},
-	{"app/apptest", []string{"app", "app/contract"}, "the contract every protocol is held to; tests only"},
+	{"app/apptest", []string{"app", "app/contract", "capture", "capture/*", "decode"}, "the contract every protocol is held to; tests only"},
 	{"app", []string{"decode", "flow", "stream", "app/contract", "app/*", "app/smb", "app/dcerpc", "app/ntlmssp"}, "table of protocols, identification, driver, limits"},
 	{"rule", nil, "the rule language: text to checked tree"},
 	{"detect/literal", nil, "searching many literals at once"},

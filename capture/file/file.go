@@ -67,7 +67,7 @@ func Open(name string) (*Reader, error) {
 
 // New reads a capture from any stream; name is for messages.
 func New(name string, in io.Reader) (*Reader, error) {
-	r := &Reader{name: name, r: bufio.NewReaderSize(in, 1<<20)}
+	r := &Reader{name: name, r: bufio.NewReaderSize(in, 128<<10)}
 	head, err := r.r.Peek(4)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: shorter than a file header", name, capture.ErrNotCapture)

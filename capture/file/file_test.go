@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/dejpha/dejpha/capture"
@@ -90,6 +92,14 @@ func FuzzReader(f *testing.F) {
 	f.Add(AppendRecord(AppendHeader(nil, 1), []byte("one"), 3, 1))
 	f.Add(ng(binary.LittleEndian, 6, 5, "hello"))
 	f.Add(ng(binary.BigEndian, 0x85, 5, "hello"))
+	for _, pattern := range []string{"../../samples/*.pcap", "../../../shared/corpora/*/*.pcap*", "../../../shared/verify/open/*/*.pcap*"} {
+		found, _ := filepath.Glob(pattern)
+		for i := 0; i < len(found); i += 1 + len(found)/40 {
+			if text, err := os.ReadFile(found[i]); err == nil {
+				f.Add(text[:min(len(text), 2000)])
+			}
+		}
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := New("fuzz", bytes.NewReader(b))
 		if err != nil {
@@ -100,7 +110,7 @@ func FuzzReader(f *testing.F) {
 			if r.Next(&frame) != nil {
 				return
 			}
-			if frame.Time < 0 || int(frame.WireLen) < len(frame.Data) {
+			if len(frame.Data) > len(b) || frame.Time < 0 || int(frame.WireLen) < len(frame.Data) {
 				t.Fatalf("time %d, %d bytes of %d", frame.Time, len(frame.Data), frame.WireLen)
 			}
 		}
