@@ -162,7 +162,7 @@ func (f *talk) identify(dir *contract.Direction, udp bool, data []byte) bool {
 		if !strings.Contains("smb dcerpc krb5 ldap", p.Name) || udp && p.Transport&contract.UDP == 0 {
 			continue
 		}
-		switch p.Probe(data, *dir, 0) {
+		switch p.ProbeOf(udp)(data, *dir, 0) {
 		case contract.YesReversed:
 			f.flipped, *dir = true, 1-*dir
 		case contract.Yes:

@@ -103,7 +103,7 @@ func (d *Driver) probe(f *flow.Flow, c *Conversation, in *contract.Input) (id ui
 			if !d.enabled[id-first] || pass == 1 && slices.Contains(hinted, id) {
 				continue
 			}
-			switch d.protocols[id-first].Probe(in.Data, in.Dir, port) {
+			switch d.protocols[id-first].ProbeOf(in.UDP)(in.Data, in.Dir, port) {
 			case contract.Yes:
 				return id, false, false
 			case contract.YesReversed:

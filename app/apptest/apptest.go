@@ -19,6 +19,8 @@ type Segment struct {
 	Dir  contract.Direction
 	Data []byte
 	Gap  int // bytes lost just before Data
+
+	more bool // the next segment is the same one's next piece: nothing is released between them
 }
 
 // C is a segment of the client, S one of the server.
@@ -119,16 +121,23 @@ type player struct {
 	pending [2][]byte
 	need    [2]int
 	stopped bool
+	limited bool // a limit of the parser bit
+	more    bool
 	said    []string
 	number  uint64
 }
 
 func play(t testing.TB, p *contract.Protocol, parser contract.Parser, conversation []Segment) []string {
+	return run(t, p, parser, conversation).said
+}
+
+func run(t testing.TB, p *contract.Protocol, parser contract.Parser, conversation []Segment) *player {
 	pl := &player{t: t, p: p, parser: parser}
 	for _, s := range conversation {
 		if pl.stopped {
 			break
 		}
+		pl.more = s.more
 		pl.feed(s.Dir, s.Data, s.Gap, false)
 	}
 	for dir := contract.ToServer; dir <= contract.ToClient; dir++ {
@@ -140,7 +149,7 @@ func play(t testing.TB, p *contract.Protocol, parser contract.Parser, conversati
 		tx.State().Done = [2]bool{true, true}
 	}
 	pl.settle()
-	return pl.said
+	return pl
 }
 
 func (pl *player) feed(dir contract.Direction, data []byte, gap int, end bool) {
@@ -150,10 +159,10 @@ func (pl *player) feed(dir contract.Direction, data []byte, gap int, end bool) {
 		pl.pending[dir] = nil
 	}
 	pl.pending[dir] = append(pl.pending[dir], data...)
-	offered := bytes.Clone(pl.pending[dir])
-	if !end && gap == 0 && len(offered) < pl.need[dir] {
+	if !end && gap == 0 && len(pl.pending[dir]) < pl.need[dir] {
 		return
 	}
+	offered := bytes.Clone(pl.pending[dir])
 	port := uint16(serverPort)
 	if len(pl.p.ServerPorts) > 0 {
 		port = pl.p.ServerPorts[0]
@@ -171,9 +180,18 @@ func (pl *player) feed(dir contract.Direction, data []byte, gap int, end bool) {
 		pl.pending[dir] = pl.pending[dir][:0]
 	}
 	pl.need[dir] = res.Need
+	pl.limited = pl.limited || res.Stop == contract.StopLimit
 	pl.stopped = res.Stop != contract.StopNone || res.Upgrade != ""
 	if len(pl.pending[dir]) > 512<<10 {
 		pl.t.Fatalf("%s: %d bytes left unconsumed", pl.p.Name, len(pl.pending[dir]))
+	}
+	if pl.more && !pl.stopped {
+		return
+	}
+	if txs := pl.parser.Txs(); pl.p.Limits.MaxTx > 0 && len(txs) > pl.p.Limits.MaxTx {
+		for _, tx := range txs[:len(txs)-pl.p.Limits.MaxTx] {
+			tx.State().Done = [2]bool{true, true} // as the driver does
+		}
 	}
 	pl.settle()
 }

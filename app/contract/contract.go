@@ -213,6 +213,14 @@ func (s *TxState) AddEvent(index uint8) {
 	}
 }
 
+// ProbeOf is what judges first bytes on a transport.
+func (p *Protocol) ProbeOf(udp bool) func(data []byte, dir Direction, serverPort uint16) Verdict {
+	if udp && p.ProbeDatagram != nil {
+		return p.ProbeDatagram
+	}
+	return p.Probe
+}
+
 // Keyword is one word that rules may use on the protocol, as data. A word whose buffer differs by direction
 // (dcerpc.stub_data) stands twice under one name, once per direction: Buffer has no direction of its own.
 type Keyword struct {
@@ -286,6 +294,7 @@ type Protocol struct {
 	ServerPorts           []uint16 // hints: probe these first; never a condition unless PortOnly
 	PortOnly              bool     // without a port hint it is not probed (no reliable pattern)
 	Probe                 func(data []byte, dir Direction, serverPort uint16) Verdict
+	ProbeDatagram         func(data []byte, dir Direction, serverPort uint16) Verdict // of a whole datagram, where that looks otherwise than a TCP flow's first bytes; nil: Probe
 	New                   func(limits Limits) Parser
 	Keywords              []Keyword
 	Events                []string                               // names for app-layer-event:NAME.event (without the prefix)

@@ -44,7 +44,7 @@ const (
 func Protocol() contract.Protocol {
 	return contract.Protocol{
 		Name: "dcerpc", EventType: "dcerpc", Transport: contract.Both, ServerPorts: []uint16{135, 593},
-		Probe: probe, New: newParser, Keywords: Keywords(),
+		Probe: probe, ProbeDatagram: probeDatagram, New: newParser, Keywords: Keywords(),
 		Events:  []string{"netlogon_zero_credential", "malformed_data", "too_many_transactions"},
 		Steps:   [2][]string{{"request_started", "request_complete"}, {"response_started", "response_complete"}},
 		Compile: func(kw int, text string) (any, error) { return Compile(kw == kwIface, text) },
@@ -87,12 +87,8 @@ func (s *Session) Match(c *Call, arg any) bool {
 	return false
 }
 
-// probe knows connection-oriented PDUs by version, type, data representation and lengths that agree; on UDP
-// the connectionless header.
+// probe knows connection-oriented PDUs by version, type, data representation and lengths that agree.
 func probe(b []byte, dir contract.Direction, _ uint16) contract.Verdict {
-	if len(b) > 0 && b[0] == 4 {
-		return probeDatagram(b, dir)
-	}
 	if len(b) > 0 && b[0] != 5 {
 		return contract.No
 	}

@@ -164,7 +164,7 @@ func TestDatagram(t *testing.T) {
 	b = append(b, "stub"...)
 	b[74] = 4
 	p := Protocol()
-	if v := p.Probe(b, contract.ToServer, 0); v != contract.Yes {
+	if v := p.ProbeDatagram(b, contract.ToServer, 0); v != contract.Yes {
 		t.Fatalf("probe says %d", v)
 	}
 	p.Transport = contract.UDP
@@ -177,19 +177,5 @@ func TestDatagram(t *testing.T) {
 }
 
 func FuzzDCERPC(f *testing.F) {
-	for _, c := range conversations() {
-		var b []byte
-		for _, s := range c {
-			b = append(b, s.Data...)
-		}
-		f.Add(b, uint8(3))
-	}
-	p := Protocol()
-	u := p
-	u.Transport = contract.UDP
-	f.Fuzz(func(t *testing.T, b []byte, cut uint8) {
-		apptest.Play(t, p, []apptest.Segment{{Data: b}, {Dir: 1, Data: b, Gap: int(cut & 1)}})
-		apptest.Play(t, p, apptest.Cut([]apptest.Segment{{Data: b}}, int(cut)+1))
-		apptest.Play(t, u, []apptest.Segment{{Data: b}, {Dir: 1, Data: b}})
-	})
+	apptest.Fuzz(f, apptest.Spoken{Protocol: Protocol(), Seeds: conversations()})
 }

@@ -10,8 +10,8 @@ const (
 	udpTypesMax  = 10
 )
 
-func probeDatagram(b []byte, dir contract.Direction) contract.Verdict {
-	if len(b) < udpHeaderLen || b[1] > udpTypesMax || b[3]&0xfc != 0 || b[4]&0xee != 0 || b[5] > 3 || b[6] != 0 {
+func probeDatagram(b []byte, dir contract.Direction, _ uint16) contract.Verdict {
+	if len(b) < udpHeaderLen || b[0] != 4 || b[1] > udpTypesMax || b[3]&0xfc != 0 || b[4]&0xee != 0 || b[5] > 3 || b[6] != 0 {
 		return contract.No
 	}
 	h := Header{BigEndian: b[4]&0x10 == 0}

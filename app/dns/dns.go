@@ -57,7 +57,7 @@ func Protocol() contract.Protocol {
 	}
 	return contract.Protocol{
 		Name: "dns", EventType: "dns", Transport: contract.Both, ServerPorts: []uint16{53},
-		Probe: probe, New: func(l contract.Limits) contract.Parser { return newParser(l, spare) },
+		Probe: probe, ProbeDatagram: probeMessage, New: func(l contract.Limits) contract.Parser { return newParser(l, spare) },
 		Keywords: []contract.Keyword{
 			multi("dns.query", contract.OnRequest, "dns_query"),
 			{Name: "dns.opcode", Kind: contract.KindNumber, Dirs: contract.OnBoth},
@@ -77,37 +77,50 @@ func Protocol() contract.Protocol {
 	}
 }
 
-// probe asks for a whole, sane message: DNS has no magic, and it is looked for on any port.
+// probe judges a TCP flow's first bytes: a message's length, and the message as far as it has come. It asks for a sane
+// message: DNS has no magic, and it is looked for on any port.
 func probe(b []byte, dir contract.Direction, port uint16) contract.Verdict {
-	if v := probeMessage(b, dir, port); v != contract.No {
-		return v
+	if len(b) < 2 {
+		return contract.Maybe
 	}
-	if len(b) < 2+headerLen+5 {
-		if len(b) < 2 {
-			return contract.Maybe
-		}
-		return contract.No
-	}
-	n := int(b[0])<<8 | int(b[1])
+	n := u16(b)
 	if n < headerLen+5 {
 		return contract.No
 	}
-	return probeMessage(b[2:min(len(b), 2+n)], dir, port)
+	if b = b[2:]; len(b) >= n {
+		return probeMessage(b[:n], dir, port)
+	}
+	if len(b) < headerLen {
+		return contract.Maybe
+	}
+	if !plausible(b, port == 53) {
+		return contract.No
+	}
+	if v := probeMessage(b, dir, port); v != contract.No && b[2]&0x80 != 0 {
+		return v // the questions of a reply are whole, and its answers take their time
+	}
+	return contract.Maybe
 }
 
+// plausible judges a message's first 12 bytes.
+func plausible(b []byte, usual bool) bool {
+	flags := u16(b[2:])
+	questions, answers := u16(b[4:]), u16(b[6:])
+	others := u16(b[8:]) + u16(b[10:])
+	if flags>>11&15 > opcodeMax && !usual || questions > 4 || questions == 0 && answers == 0 && !usual {
+		return false
+	}
+	return usual || flags&0x0040 == 0 && answers <= 300 && others <= 300 && (flags&0x8000 != 0 || answers == 0)
+}
+
+// probeMessage judges a whole message.
 func probeMessage(b []byte, dir contract.Direction, port uint16) contract.Verdict {
 	if len(b) < headerLen+5 {
 		return contract.No
 	}
-	flags := u16(b[2:])
-	questions, answers := u16(b[4:]), u16(b[6:])
-	others := u16(b[8:]) + u16(b[10:])
-	usual := port == 53
-	if flags>>11&15 > opcodeMax && !usual || questions > 4 || questions == 0 && answers == 0 && !usual {
-		return contract.No
-	}
-	reply := flags&0x8000 != 0
-	if !usual && (flags&0x0040 != 0 || answers > 300 || others > 300 || !reply && answers > 0) {
+	questions, others := u16(b[4:]), u16(b[8:])+u16(b[10:])
+	reply, usual := b[2]&0x80 != 0, port == 53
+	if !plausible(b, usual) {
 		return contract.No
 	}
 	r := reader{msg: b, walk: true}

@@ -46,9 +46,11 @@ func TestProbe(t *testing.T) {
 		dir  contract.Direction
 		want contract.Verdict
 	}{
-		{ask, contract.ToServer, contract.Yes},
+		{ask, contract.ToServer, contract.No},
 		{framed(ask), contract.ToServer, contract.Yes},
-		{tell, contract.ToServer, contract.YesReversed},
+		{framed(ask)[:2], contract.ToServer, contract.Maybe},
+		{framed(ask)[:20], contract.ToServer, contract.Maybe},
+		{framed(tell), contract.ToServer, contract.YesReversed},
 		{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", contract.ToServer, contract.No},
 		{"\x16\x03\x01\x00\xc0\x01\x00\x00\xbc\x03\x03aaaaaaaaaaaaaa", contract.ToServer, contract.No},
 	} {
@@ -56,18 +58,11 @@ func TestProbe(t *testing.T) {
 			t.Errorf("%q: %d, want %d", c.data, got, c.want)
 		}
 	}
+	if got := Protocol().ProbeDatagram([]byte(ask), contract.ToServer, 9999); got != contract.Yes {
+		t.Errorf("a datagram is judged %d", got)
+	}
 }
 
 func FuzzDNS(f *testing.F) {
-	f.Add([]byte(ask), uint8(0))
-	f.Add([]byte(framed(tell)), uint8(1))
-	p := Protocol()
-	u := p
-	u.Transport = contract.UDP
-	f.Fuzz(func(t *testing.T, b []byte, n uint8) {
-		dir := contract.Direction(n & 1)
-		p.Probe(b, dir, uint16(n))
-		apptest.Play(t, p, []apptest.Segment{{Dir: dir, Data: b, Gap: int(n >> 7)}})
-		apptest.Play(t, u, []apptest.Segment{{Dir: dir, Data: b}})
-	})
+	apptest.Fuzz(f, apptest.Spoken{Protocol: Protocol(), Seeds: append(conversations(), []apptest.Segment{apptest.C(ask), apptest.S(tell)})})
 }

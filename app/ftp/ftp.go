@@ -68,17 +68,31 @@ func probe(b []byte, dir contract.Direction, port uint16) contract.Verdict {
 			return contract.Maybe
 		case !bytes.HasPrefix(b, []byte("220")):
 			return contract.No
-		case port == 21 || bytes.Contains(b, []byte("FTP")) && !bytes.Contains(b, []byte("SMTP")):
+		case port == 21:
+			return contract.Yes
+		}
+		text, whole := greeting(b)
+		switch {
+		case !whole:
+			return contract.Maybe
+		case bytes.Contains(text, []byte("FTP")) && !bytes.Contains(text, []byte("SMTP")):
 			return contract.Yes
 		}
 		return contract.No
 	}
-	line, _, whole := bytes.Cut(b, []byte("\r\n"))
+	line, _, whole := bytes.Cut(b[:min(len(b), greetingMax)], []byte("\n"))
+	line = bytes.TrimSuffix(line, []byte("\r"))
 	for _, word := range [...]string{"USER ", "FEAT", "AUTH TLS", "AUTH SSL", "SYST", "PASV", "EPSV", "PORT ", "OPTS "} {
 		if !bytes.HasPrefix(line, []byte(word)) {
 			continue
 		}
-		if port == 21 || word == "USER " && port != 110 && bytes.Count(line, []byte(" ")) == 1 || word == "OPTS " {
+		if port == 21 || word == "OPTS " {
+			return contract.Yes
+		}
+		if word == "USER " && !whole && len(b) < greetingMax {
+			return contract.Maybe
+		}
+		if word == "USER " && port != 110 && bytes.Count(line, []byte(" ")) == 1 {
 			return contract.Yes
 		}
 	}
@@ -86,6 +100,25 @@ func probe(b []byte, dir contract.Direction, port uint16) contract.Verdict {
 		return contract.Maybe
 	}
 	return contract.No
+}
+
+// greetingMax bounds the greeting, and the first command, that are waited for.
+const greetingMax = 1 << 10
+
+// greeting is the server's first reply, which goes on while its lines have a dash behind the code; whole says that all of
+// it is there, or as much as is waited for.
+func greeting(b []byte) (text []byte, whole bool) {
+	b = b[:min(len(b), greetingMax)]
+	for at := 0; ; {
+		i := bytes.IndexByte(b[at:], '\n')
+		if i < 0 {
+			return b, len(b) == greetingMax
+		}
+		line := b[at : at+i]
+		if at += i + 1; len(line) < 4 || line[3] != '-' {
+			return b[:at], true
+		}
+	}
 }
 
 // tx is a command with its replies.

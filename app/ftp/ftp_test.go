@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/dejpha/dejpha/app/apptest"
-	"github.com/dejpha/dejpha/app/contract"
 )
 
 func conversations() [][]apptest.Segment {
@@ -39,10 +38,5 @@ func TestWhatIsSaid(t *testing.T) {
 }
 
 func FuzzFTP(f *testing.F) {
-	for _, s := range conversations()[0] {
-		f.Add(s.Data, uint8(s.Dir))
-	}
-	f.Fuzz(func(t *testing.T, b []byte, n uint8) {
-		apptest.Play(t, Protocol(), []apptest.Segment{{Dir: contract.Direction(n & 1), Data: b, Gap: int(n >> 7)}})
-	})
+	apptest.Fuzz(f, apptest.Spoken{Protocol: Protocol(), Seeds: conversations()}, apptest.Spoken{Protocol: DataProtocol(), Seeds: [][]apptest.Segment{{apptest.S("file's content")}}})
 }

@@ -16,11 +16,16 @@ type decoder struct {
 type layer struct {
 	z       inflater
 	kind    coding
-	head    []byte // gzip's or zlib's header while it is not whole
+	head    []byte // all bytes so far, until the header is whole and something was given, or heldMax is passed
 	started bool
 	failed  bool
+	done    bool
 	given   uint64
 }
+
+// heldMax is how far into a coding that gives nothing a failure still lets all its bytes pass as they are. Twice as
+// many are held, for a failure is seen only once a block's tables are whole, and these take 600 bytes at most.
+const heldMax = 2 << 10
 
 type coding uint8
 
@@ -89,47 +94,53 @@ func (d *decoder) pass(i int, b []byte, out func([]byte)) {
 func (d *decoder) finish(out func([]byte)) {
 	for i, l := range d.chain {
 		if !l.started && len(l.head) > 0 {
-			held := l.head
-			l.head, l.started, l.failed = nil, true, true
-			d.pass(i+1, held, out)
+			l.started, l.failed = true, true
+			d.pass(i+1, l.head, out)
+			l.head = l.head[:0]
 		}
 	}
 }
 
-// write undoes one layer; bytes that are no such coding pass as they are.
+// write undoes one layer. Bytes that are no such coding pass as they are, those after its failure too; what follows its
+// proper end (a checksum, or anything) is no content. In whatever pieces the bytes come, the same is given.
 func (l *layer) write(b []byte, out func([]byte)) {
-	if l.failed {
+	switch {
+	case l.failed:
 		out(b)
 		return
-	}
-	if !l.started {
+	case l.done:
+		return
+	case !l.started:
 		l.head = append(l.head, b...)
 		n, whole, ok := l.header()
 		if !whole {
 			return
 		}
-		b = l.head
+		l.started = true
 		if !ok {
-			l.failed, l.started, l.head = true, true, nil
-			out(b)
+			l.failed = true
+			out(l.head)
+			l.head = l.head[:0]
 			return
 		}
-		b = b[n:]
-		l.started = true
+		b = l.head[n:]
 		l.z.reset(func(plain []byte) bool { l.given += uint64(len(plain)); out(plain); return true })
+	case len(l.head) > 0:
+		l.head = append(l.head, b...)
 	}
 	done, ok := l.z.write(b)
-	if !ok && l.given == 0 {
+	switch {
+	case !ok && l.given == 0 && l.z.position() <= heldMax:
 		l.failed = true
-		if l.kind == deflate && len(l.head) > 0 {
-			out(l.head)
-			return
-		}
-		out(b)
-		return
+		out(l.head)
+	case !ok:
+		l.failed = true
+		out(l.z.rest())
 	}
-	l.failed = done || !ok
-	l.head = nil
+	l.done = done
+	if done || !ok || l.given > 0 || len(l.head) > 2*heldMax {
+		l.head = l.head[:0]
+	}
 }
 
 // header measures the coding's own header; ok false: it is not one.
@@ -155,11 +166,13 @@ func (l *layer) header() (n int, whole, ok bool) {
 
 // gzipHeader measures a gzip header (RFC 1952 section 2.3).
 func gzipHeader(h []byte) (n int, whole, ok bool) {
+	tooLong := len(h) >= maxHead
+	h = h[:min(len(h), maxHead)]
 	flags := h[3]
 	n = 10
 	if flags&4 != 0 {
 		if len(h) < n+2 {
-			return 0, false, false
+			return 0, tooLong, false
 		}
 		n += 2 + int(h[n]) + int(h[n+1])<<8
 	}
@@ -168,18 +181,18 @@ func gzipHeader(h []byte) (n int, whole, ok bool) {
 			continue
 		}
 		if n > len(h) {
-			return 0, false, false
+			return 0, tooLong, false
 		}
 		i := bytes.IndexByte(h[n:], 0)
 		if i < 0 {
-			return 0, len(h) > maxHead, false
+			return 0, tooLong, false
 		}
 		n += i + 1
 	}
 	if flags&2 != 0 {
 		n += 2
 	}
-	return n, n <= len(h), true
+	return n, n <= len(h) || tooLong, n <= len(h)
 }
 
 // startBody makes a body's decoder and file.

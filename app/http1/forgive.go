@@ -87,6 +87,11 @@ func (m *message) folded(text []byte, dir contract.Direction) bool {
 	last := &m.fields[len(m.fields)-1]
 	more := bytes.Trim(text, " \t\x00")
 	name, _, colon := bytes.Cut(more, []byte(":"))
+	atEnd := int(last.value.to) == len(m.text) // it grows where it is: copies of it would take the square of its length
+	if last.name.from == last.name.to && atEnd && !colon && bytes.IndexByte(m.bytes(last.value), ':') < 0 {
+		last.value.to = m.keepClean(more).to
+		return true
+	}
 	if last.name.from == last.name.to { // no colon yet
 		name, value, ok := bytes.Cut(append(append([]byte(nil), m.bytes(last.value)...), more...), []byte(":"))
 		if !ok {
@@ -98,6 +103,13 @@ func (m *message) folded(text []byte, dir contract.Direction) bool {
 	}
 	if dir == contract.ToClient && colon && framing(name) {
 		return false
+	}
+	if atEnd {
+		if last.value.from < last.value.to && len(more) > 0 {
+			m.text = append(m.text, ' ')
+		}
+		last.value.to = m.keepClean(more).to
+		return true
 	}
 	value := append([]byte(nil), m.bytes(last.value)...)
 	if len(value) > 0 && len(more) > 0 {

@@ -6,8 +6,9 @@ import "math/bits"
 // tables are not whole yet it steps back to their start and waits. Its memory is a 32 KiB
 // window, two tables and at most a block header's worth of waiting bytes.
 type inflater struct {
-	in     []byte // not yet used
+	in     []byte // not yet used; the bytes of which bits are in hold stay, too
 	pos    int
+	gone   uint64 // bytes that came before in
 	hold   uint32
 	nhold  uint
 	state  inflateState
@@ -42,7 +43,7 @@ type huffman struct {
 }
 
 func (z *inflater) reset(out func([]byte) bool) {
-	z.in, z.pos, z.hold, z.nhold = z.in[:0], 0, 0, 0
+	z.in, z.pos, z.gone, z.hold, z.nhold = z.in[:0], 0, 0, 0, 0
 	z.state, z.final, z.stored, z.wpos, z.filled, z.flush, z.total = inBlock, false, 0, 0, 0, 0, 0
 	z.out = out
 }
@@ -132,6 +133,10 @@ func (z *inflater) decode(h *huffman) int {
 
 // write takes more input. ok false: the data is no DEFLATE stream; done: the last block is over.
 func (z *inflater) write(data []byte) (done, ok bool) {
+	z.pos -= int(z.nhold / 8) // whole bytes in hold are taken again
+	z.nhold &= 7
+	z.hold &= 1<<z.nhold - 1
+	z.gone += uint64(z.pos)
 	z.in = append(z.in[:copy(z.in, z.in[z.pos:])], data...)
 	z.pos = 0
 	for {
@@ -147,6 +152,9 @@ func (z *inflater) write(data []byte) (done, ok bool) {
 			more = z.codes()
 			pos, hold, nhold = z.pos, z.hold, z.nhold
 		}
+		if z.state == inError {
+			z.pos, z.hold, z.nhold = pos, hold, nhold // of the symbol or block that is wrong
+		}
 		if z.state == inDone || z.state == inError {
 			z.emit()
 			return z.state == inDone, z.state != inError
@@ -159,8 +167,11 @@ func (z *inflater) write(data []byte) (done, ok bool) {
 	}
 }
 
-// rest is what follows the stream in the bytes given.
+// rest is what follows the stream, or its last right symbol, in the bytes given.
 func (z *inflater) rest() []byte { return z.in[z.pos-int(z.nhold/8):] }
+
+// position is where rest begins in the whole.
+func (z *inflater) position() uint64 { return z.gone + uint64(z.pos) - uint64(z.nhold/8) }
 
 // block reads a block's header; false: more input is needed.
 func (z *inflater) block() bool {
@@ -347,12 +358,11 @@ func (z *inflater) codes() bool {
 				s = -2
 			}
 		}
+		z.pos, z.hold, z.nhold = pos, hold, nhold
 		if s == -2 {
 			z.state = inError
-			return true
 		}
-		z.pos, z.hold, z.nhold = pos, hold, nhold
-		return false
+		return s == -2
 	}
 }
 

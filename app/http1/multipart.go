@@ -20,6 +20,7 @@ type multipart struct {
 	files    []*contract.File
 	current  *contract.File
 	failed   bool
+	over     bool // the last boundary was seen; what follows is no part
 }
 
 // begin reads the boundary of a Content-Type.
@@ -45,7 +46,7 @@ func (m *multipart) active(dir contract.Direction) bool {
 
 // write takes bytes of the body.
 func (m *multipart) write(t *tx, b []byte) {
-	if m.boundary == nil || m.failed {
+	if m.boundary == nil || m.failed || m.over {
 		return
 	}
 	m.buf = append(m.buf, b...)
@@ -80,7 +81,7 @@ func (m *multipart) advance(t *tx) bool {
 	last := m.buf[end] == '-' && m.buf[end+1] == '-'
 	m.buf = m.buf[:copy(m.buf, m.buf[end:])]
 	if last {
-		m.boundary = nil
+		m.over = true
 		return false
 	}
 	m.headers = true

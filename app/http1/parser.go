@@ -24,12 +24,11 @@ const (
 
 // reader is one direction's state.
 type reader struct {
-	at      place
-	left    uint64
-	tx      *tx
-	head    int // bytes of the head so far
-	pending field
-	folding bool
+	at   place
+	left uint64
+	tx   *tx
+	head int  // bytes of the head so far
+	over bool // in what follows a line's first field-limit bytes
 }
 
 // parser reads one connection. It implements contract.Parser.
@@ -63,12 +62,15 @@ const (
 	bodiesMax = 32
 )
 
+// overMax times the limit of transactions is what one call may open: the driver lets go of the oldest only between calls.
+const overMax = 4
+
 func (s *spares) layer(kind coding) *layer {
 	l := &layer{}
 	if n := len(s.layers); n > 0 {
 		l, s.layers = s.layers[n-1], s.layers[:n-1]
 	}
-	l.kind, l.head, l.started, l.failed, l.given = kind, l.head[:0], false, false, 0
+	l.kind, l.head, l.started, l.failed, l.done, l.given = kind, l.head[:0], false, false, false, 0
 	return l
 }
 
@@ -78,15 +80,18 @@ func (p *parser) Txs() []contract.Tx { return p.txs }
 // Release implements contract.Parser.
 func (p *parser) Release(n int) {
 	for _, t := range p.live[:n] {
+		busy := false
 		for d := range p.side {
-			if p.side[d].tx == t {
-				p.side[d].tx = nil
+			if s := &p.side[d]; s.tx == t && s.at == atStart {
+				s.tx = nil
+			} else if s.tx == t {
+				busy = true // the limit of transactions took it; its message is read to the end, for nobody
 			}
 		}
 		for d := range t.decoders {
 			p.idle.take(&t.decoders[d])
 		}
-		if len(p.idle.txs) < sparesMax {
+		if !busy && len(p.idle.txs) < sparesMax {
 			for d := range t.side {
 				t.side[d].body.Data = p.idle.rest(t.side[d].body.Data)
 				t.side[d].frame.Data = p.idle.rest(t.side[d].frame.Data)
@@ -127,6 +132,9 @@ func (p *parser) Feed(in contract.Input) (res contract.Result) {
 	}
 	data := in.Data
 	for len(data) > 0 {
+		if len(p.live) > overMax*max(p.limits.MaxTx, 1) {
+			return contract.Result{Stop: contract.StopLimit}
+		}
 		n, more := p.step(s, in.Dir, data, in.End)
 		data = data[n:]
 		if p.tunnel {
@@ -191,20 +199,28 @@ func (p *parser) step(s *reader, dir contract.Direction, data []byte, end bool) 
 	case atOdd:
 		return p.odd(s, dir, data, end)
 	}
-	i := bytes.IndexByte(data, '\n')
+	if s.over {
+		i := bytes.IndexByte(data, '\n')
+		s.over = i < 0
+		if i < 0 {
+			i = len(data) - 1
+		}
+		return i + 1, false
+	}
+	head := data[:min(len(data), p.cfg.field)]
+	i := bytes.IndexByte(head, '\n')
 	if i < 0 {
-		if len(data) < p.cfg.field && !end {
+		if len(head) < p.cfg.field && !end {
 			return 0, true
 		}
-		if len(data) >= p.cfg.field && s.tx != nil {
-			s.tx.event([2]uint8{evRequestTooLong, evResponseTooLong}[dir])
-		}
-		i = len(data) - 1
+		s.over = len(head) == p.cfg.field
+		i = len(head) - 1
 	}
-	line := data[:i+1]
+	line := head[:i+1]
 	if dir == contract.ToClient && (s.at == atStart || s.at == atHeaders) {
 		passed, known := p.oddLine(s, line, data[i+1:], end)
 		if !known {
+			s.over = false
 			return 0, true
 		}
 		if passed {
@@ -212,7 +228,11 @@ func (p *parser) step(s *reader, dir contract.Direction, data []byte, end bool) 
 		}
 	}
 	s.head += len(line)
+	over := s.over
 	p.line(s, dir, line)
+	if over && s.tx != nil {
+		s.tx.event([2]uint8{evRequestTooLong, evResponseTooLong}[dir])
+	}
 	return i + 1, false
 }
 
@@ -384,12 +404,16 @@ func (p *parser) headerLine(s *reader, dir contract.Direction, line, text []byte
 		p.headersDone(s, dir)
 		return
 	}
+	if s.head > maxHead {
+		t.event([2]uint8{evRequestManyHeaders, evResponseManyHeaders}[dir])
+		return
+	}
 	m.raw = append(append(m.raw, text...), line[len(bytes.TrimRight(line, "\r\n")):]...)
 	if len(m.fields) > 0 && m.folded(text, dir) {
 		return
 	}
 	text = bytes.TrimLeft(text, blanks)
-	if len(m.fields) >= maxHeaders || s.head > maxHead {
+	if len(m.fields) >= maxHeaders {
 		t.event([2]uint8{evRequestManyHeaders, evResponseManyHeaders}[dir])
 		return
 	}

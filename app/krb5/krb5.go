@@ -67,7 +67,7 @@ const (
 func Protocol() contract.Protocol {
 	return contract.Protocol{
 		Name: "krb5", EventType: "krb5", Transport: contract.Both, ServerPorts: []uint16{88},
-		Probe: probe, New: newParser,
+		Probe: probe, ProbeDatagram: probeDatagram, New: newParser,
 		Keywords: []contract.Keyword{
 			{Name: "krb5_msg_type", Kind: contract.KindNumber, Dirs: contract.OnBoth, Values: map[string]uint64{
 				"as_req": asReq, "as_rep": asRep, "tgs_req": tgsReq, "tgs_rep": tgsRep, "ap_req": apReq, "ap_rep": apRep, "error": krbError,
@@ -116,22 +116,22 @@ func looksLike(b []byte) contract.Verdict {
 	return contract.Yes
 }
 
-func probe(b []byte, dir contract.Direction, _ uint16) contract.Verdict {
-	v := looksLike(b)
-	if v == contract.No {
-		if len(b) < 5 {
-			if len(b) > 0 && b[0] != 0 {
-				return contract.No
-			}
-			return contract.Maybe
-		}
-		if n := recordLen(b); n < 16 || n > recordMax {
+func probe(b []byte, dir contract.Direction, port uint16) contract.Verdict {
+	if len(b) < 5 {
+		if len(b) > 0 && b[0] != 0 {
 			return contract.No
 		}
-		b = b[4:]
-		v = looksLike(b)
+		return contract.Maybe
 	}
-	if v != contract.Yes {
+	if n := recordLen(b); n < 16 || n > recordMax {
+		return contract.No
+	}
+	return probeDatagram(b[4:], dir, port)
+}
+
+// probeDatagram judges a message without a record mark.
+func probeDatagram(b []byte, dir contract.Direction, _ uint16) contract.Verdict {
+	if v := looksLike(b); v != contract.Yes {
 		return v
 	}
 	request := b[0]&0x1f == asReq || b[0]&0x1f == tgsReq || b[0]&0x1f == apReq

@@ -81,7 +81,7 @@ func TestProbe(t *testing.T) {
 		want contract.Verdict
 	}{
 		{record(asRequest("x", false)), contract.ToServer, contract.Yes},
-		{asRequest("x", false), contract.ToServer, contract.Yes},
+		{asRequest("x", false), contract.ToServer, contract.No},
 		{record(asReply(18)), contract.ToServer, contract.YesReversed},
 		{"\x00\x00\x01", contract.ToServer, contract.Maybe},
 		{"GET / HTTP/1.0", contract.ToServer, contract.No},
@@ -90,6 +90,9 @@ func TestProbe(t *testing.T) {
 		if got := Protocol().Probe([]byte(c.data), c.dir, 88); got != c.want {
 			t.Errorf("%q: %d, want %d", c.data, got, c.want)
 		}
+	}
+	if got := Protocol().ProbeDatagram([]byte(asRequest("x", false)), contract.ToServer, 88); got != contract.Yes {
+		t.Errorf("a datagram is judged %d", got)
 	}
 }
 
@@ -113,17 +116,5 @@ func TestTicketEncryption(t *testing.T) {
 }
 
 func FuzzKrb5(f *testing.F) {
-	for _, c := range conversations() {
-		for _, s := range c {
-			f.Add(s.Data, uint8(s.Dir))
-		}
-	}
-	p := Protocol()
-	u := p
-	u.Transport = contract.UDP
-	f.Fuzz(func(t *testing.T, b []byte, n uint8) {
-		dir := contract.Direction(n & 1)
-		apptest.Play(t, p, []apptest.Segment{{Dir: dir, Data: b, Gap: int(n >> 7)}})
-		apptest.Play(t, u, []apptest.Segment{{Dir: dir, Data: b}})
-	})
+	apptest.Fuzz(f, apptest.Spoken{Protocol: Protocol(), Seeds: conversations()})
 }

@@ -117,17 +117,5 @@ func TestStartTLS(t *testing.T) {
 }
 
 func FuzzLDAP(f *testing.F) {
-	for _, c := range conversations() {
-		for _, s := range c {
-			f.Add(s.Data, uint8(s.Dir))
-		}
-	}
-	p := Protocol()
-	u := p
-	u.Transport = contract.UDP
-	f.Fuzz(func(t *testing.T, b []byte, n uint8) {
-		dir := contract.Direction(n & 1)
-		apptest.Play(t, p, []apptest.Segment{apptest.C(msg(1, el(0x60, num(3), str(""), el(0xa3, str("x"))))), {Dir: dir, Data: b, Gap: int(n >> 7)}})
-		apptest.Play(t, u, []apptest.Segment{{Dir: dir, Data: b}})
-	})
+	apptest.Fuzz(f, apptest.Spoken{Protocol: Protocol(), Seeds: conversations()})
 }

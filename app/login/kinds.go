@@ -128,7 +128,14 @@ func probeMySQL(b []byte, dir contract.Direction, _ uint16) contract.Verdict {
 	if len(b) < 6 {
 		return contract.Maybe
 	}
-	if b[2] != 0 || b[3] != 0 || b[4] != 10 || b[5] < '3' || b[5] > '9' || bytes.IndexByte(b[5:min(len(b), 64)], 0) < 0 {
+	if b[2] != 0 || b[3] != 0 || b[4] != 10 || b[5] < '3' || b[5] > '9' {
+		return contract.No
+	}
+	const versionMax = 64
+	if bytes.IndexByte(b[5:min(len(b), versionMax)], 0) < 0 {
+		if len(b) < versionMax {
+			return contract.Maybe
+		}
 		return contract.No
 	}
 	return contract.Yes
@@ -305,6 +312,9 @@ func probeRDP(b []byte, dir contract.Direction, _ uint16) contract.Verdict {
 	}
 	if b[3] == 11 || bytes.Contains(b, []byte("Cookie: mstshash=")) || len(b) >= 19 && b[11] == 1 {
 		return contract.Yes
+	}
+	if len(b) < int(b[3]) {
+		return contract.Maybe
 	}
 	return contract.No
 }

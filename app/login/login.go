@@ -85,6 +85,9 @@ func (p *parser) Feed(in contract.Input) contract.Result {
 			p.skip[in.Dir] = size
 			continue
 		}
+		if size == 0 {
+			continue // lost
+		}
 		p.kind.read(p, in.Dir, b[:size])
 		p.first[in.Dir] = true
 		b, used = b[size:], used+size
@@ -92,10 +95,10 @@ func (p *parser) Feed(in contract.Input) contract.Result {
 	return contract.Result{Consumed: used}
 }
 
-// unit is the size of the unit at the start of b, or how many bytes it takes to read it.
+// unit is the size of the unit at the start of b, or how many bytes it takes to read it; neither: the place is lost.
 func (p *parser) unit(b []byte, in contract.Input) (size, need int) {
 	if p.kind.frame == nil {
-		if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		if i := bytes.IndexByte(b[:min(len(b), unitMax)], '\n'); i >= 0 {
 			return i + 1, 0
 		}
 		if len(b) < unitMax && !in.End {
@@ -108,8 +111,8 @@ func (p *parser) unit(b []byte, in contract.Input) (size, need int) {
 		return 0, head
 	}
 	if size < head {
-		p.lost[in.Dir] = true
-		return min(len(b), unitMax), 0
+		p.lost[in.Dir] = true // no such length
+		return 0, 0
 	}
 	if size <= unitMax && len(b) < size {
 		return 0, size

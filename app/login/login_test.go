@@ -60,17 +60,13 @@ func redis(t *testing.T) contract.Protocol {
 }
 
 func FuzzLogin(f *testing.F) {
-	for _, c := range cases() {
-		for i, s := range c {
-			f.Add(s.Data, uint8(i))
+	var all []apptest.Spoken
+	for _, p := range Protocols() {
+		s := apptest.Spoken{Protocol: p}
+		for _, c := range cases() {
+			s.Seeds = append(s.Seeds, c)
 		}
+		all = append(all, s)
 	}
-	all := Protocols()
-	f.Fuzz(func(t *testing.T, b []byte, n uint8) {
-		dir := contract.Direction(n & 1)
-		for _, p := range all {
-			p.Probe(b, dir, uint16(n))
-			apptest.Play(t, p, []apptest.Segment{{Dir: dir, Data: b}, {Dir: 1 - dir, Data: b, Gap: int(n >> 7)}})
-		}
-	})
+	apptest.Fuzz(f, all...)
 }

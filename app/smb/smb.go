@@ -137,10 +137,10 @@ func probe(b []byte, dir contract.Direction, _ uint16) contract.Verdict {
 	}
 	if b[0] == nbRequest && dir == contract.ToServer {
 		const namesLen = 68 // two encoded names without scope
-		if len(b) >= 5 && b[1] == 0 && b[2] == 0 && b[3] >= namesLen && (b[4] == 0x20 || nbHead+int(b[3]) == len(b) && b[4] != 0) {
+		if len(b) >= 5 && b[1] == 0 && b[2] == 0 && b[3] >= namesLen && (b[4] == 0x20 || nbHead+int(b[3]) <= len(b) && b[4] != 0) {
 			return contract.Yes
 		}
-		if len(b) >= 4 && b[1] == 0 && b[2] == 0 {
+		if len(b) < 4 || b[1] == 0 && b[2] == 0 {
 			return contract.Maybe
 		}
 		return contract.No

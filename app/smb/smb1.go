@@ -153,12 +153,10 @@ func (p *parser) streamable1(dir contract.Direction, m []byte) bool {
 	}
 	switch cmd := uint16(m[4]); {
 	case dir == contract.ToServer && cmd == c1WriteAndX && len(c.words) >= 24:
-		h := head{tree: uint32(le16(m[24:]))}
-		return !p.isPipe(&h, fid1(c.u16(4)), m[min(int(c.u16(22)), len(m)):])
+		return p.forFile(uint32(le16(m[24:])), fid1(c.u16(4)), m, int(c.u16(22)))
 	case dir == contract.ToClient && cmd == c1ReadAndX:
 		r, ok := p.readOf(true, uint64(le16(m[30:])), false)
-		f := p.files[r.fid]
-		return ok && (f == nil || !f.pipe)
+		return ok && len(c.words) >= 24 && p.forFile(uint32(le16(m[24:])), r.fid, m, int(c.u16(12)))
 	}
 	return false
 }

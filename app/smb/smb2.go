@@ -86,22 +86,25 @@ func (p *parser) streamable(dir contract.Direction, m []byte) bool {
 	b := m[head2Len:]
 	switch cmd := le16(m[12:]); {
 	case dir == contract.ToServer && cmd == c2Write:
-		h := head{tree: le32(m[36:])}
-		return !p.isPipe(&h, fid{low: le64(b[16:]), high: le64(b[24:])}, m[min(int(le16(b[2:])), len(m)):])
+		return p.forFile(le32(m[36:]), fid{low: le64(b[16:]), high: le64(b[24:])}, m, int(le16(b[2:])))
 	case dir == contract.ToClient && cmd == c2Read:
 		r, ok := p.readOf(false, le64(m[24:]), false)
-		f := p.files[r.fid]
-		return ok && (f == nil || !f.pipe)
+		return ok && p.forFile(le32(m[36:]), r.fid, m, int(b[2]))
 	}
 	return false
 }
 
-func (p *parser) isPipe(h *head, id fid, data []byte) bool {
+// forFile says that a read's or write's data, which begins at off in m, is a file's, and that enough of it is there to say so.
+func (p *parser) forFile(tree uint32, id fid, m []byte, off int) bool {
+	return off+2 <= len(m) && !p.isPipe(tree, id, m[off:])
+}
+
+func (p *parser) isPipe(tree uint32, id fid, data []byte) bool {
 	f := p.files[id]
 	if f != nil && f.pipe {
 		return true
 	}
-	if tr := p.trees[h.tree]; tr != nil {
+	if tr := p.trees[tree]; tr != nil {
 		return tr.ipc
 	}
 	if f != nil && f.transfer != [2]*tx{} {

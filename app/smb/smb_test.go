@@ -3,6 +3,8 @@ package smb
 import (
 	"bytes"
 	"encoding/binary"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -242,18 +244,11 @@ func TestGapInsideFile(t *testing.T) {
 }
 
 func FuzzSMB(f *testing.F) {
-	for _, c := range conversations() {
-		var b []byte
-		for _, s := range c {
-			b = append(append(b, byte(s.Dir)), s.Data...)
-		}
-		f.Add(b, uint8(7))
+	var seeds [][]apptest.Segment
+	for _, name := range slices.Sorted(maps.Keys(conversations())) {
+		seeds = append(seeds, conversations()[name])
 	}
-	proto := Protocol()
-	f.Fuzz(func(t *testing.T, b []byte, cut uint8) {
-		apptest.Play(t, proto, []apptest.Segment{{Data: b}, {Dir: 1, Data: b, Gap: int(cut & 1)}})
-		apptest.Play(t, proto, apptest.Cut([]apptest.Segment{{Data: b}}, int(cut)+1))
-	})
+	apptest.Fuzz(f, apptest.Spoken{Protocol: Protocol(), Seeds: seeds})
 }
 
 // TestTransferDoesNotAllocate holds the in-order way of a file transfer to no allocation.

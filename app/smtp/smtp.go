@@ -99,15 +99,44 @@ func probe(b []byte, dir contract.Direction, port uint16) contract.Verdict {
 		return contract.Maybe
 	}
 	if dir == contract.ToClient {
-		if bytes.HasPrefix(b, []byte("220")) && (usual || bytes.Contains(b, []byte("SMTP"))) {
+		if !bytes.HasPrefix(b, []byte("220")) {
+			return contract.No
+		}
+		text, whole := greeting(b)
+		if usual || bytes.Contains(text, []byte("SMTP")) {
 			return contract.Yes
 		}
+		if !whole {
+			return contract.Maybe
+		}
 		return contract.No
+	}
+	if len(b) == 4 && (hasWord(b, "HELO") || hasWord(b, "EHLO")) {
+		return contract.Maybe // what follows must not be a letter
 	}
 	if hasWord(b, "HELO") || hasWord(b, "EHLO") || usual && (hasWord(b, "MAIL") || hasWord(b, "QUIT") || hasWord(b, "RSET") || hasWord(b, "NOOP") || hasWord(b, "AUTH")) {
 		return contract.Yes
 	}
 	return contract.No
+}
+
+// greetingMax bounds the greeting that is waited for.
+const greetingMax = 1 << 10
+
+// greeting is the server's first reply, which goes on while its lines have a dash behind the code; whole says that all of
+// it is there, or as much as is waited for.
+func greeting(b []byte) (text []byte, whole bool) {
+	b = b[:min(len(b), greetingMax)]
+	for at := 0; ; {
+		i := bytes.IndexByte(b[at:], '\n')
+		if i < 0 {
+			return b, len(b) == greetingMax
+		}
+		line := b[at : at+i]
+		if at += i + 1; len(line) < 4 || line[3] != '-' {
+			return b[:at], true
+		}
+	}
 }
 
 // hasWord says whether line begins with word in either case.
@@ -200,9 +229,8 @@ func (p *parser) next(in contract.Input, b []byte) int {
 	if p.bdat > 0 && toServer {
 		b = b[:min(len(b), p.bdat)]
 	}
-	i := bytes.IndexByte(b, '\n')
-	n := i + 1
-	whole := i >= 0
+	n := bytes.IndexByte(b[:min(len(b), bufferMax)], '\n') + 1
+	whole := n > 0
 	if !whole {
 		if len(b) < bufferMax && !in.End && !(p.bdat > 0 && toServer && len(b) == p.bdat) {
 			return 0
@@ -225,7 +253,7 @@ func (p *parser) next(in contract.Input, b []byte) int {
 		}
 		p.command(line)
 	} else {
-		if n > bufferMax {
+		if !whole && n == bufferMax {
 			p.event(evLongReply)
 		}
 		p.reply(line)

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/dejpha/dejpha/app/apptest"
-	"github.com/dejpha/dejpha/app/contract"
 )
 
 const mailText = "From: A <a@x>\r\nTo: b@x,\r\n c@x\r\nSubject: hi\r\nContent-Type: multipart/mixed; boundary=\"BB\"\r\n\r\npre \"http://a.example/x\", <HTTP://b.example/y?z> http://\r\n--BB\r\n" +
@@ -43,11 +42,5 @@ func TestWhatIsSaid(t *testing.T) {
 }
 
 func FuzzSMTP(f *testing.F) {
-	for _, s := range conversations()[0] {
-		f.Add(s.Data, uint8(s.Dir))
-	}
-	f.Fuzz(func(t *testing.T, b []byte, n uint8) {
-		pre := conversations()[0][:11]
-		apptest.Play(t, Protocol(), append(pre, apptest.Segment{Dir: contract.Direction(n & 1), Data: b, Gap: int(n >> 7)}))
-	})
+	apptest.Fuzz(f, apptest.Spoken{Protocol: Protocol(), Seeds: conversations()})
 }

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/dejpha/dejpha/app/apptest"
-	"github.com/dejpha/dejpha/app/contract"
 )
 
 func packet(kind byte, body string) string {
@@ -88,10 +87,5 @@ func TestLoginsByTheSizesOfAnswers(t *testing.T) {
 }
 
 func FuzzSSH(f *testing.F) {
-	for _, s := range conversations()[0] {
-		f.Add(s.Data, uint8(s.Dir))
-	}
-	f.Fuzz(func(t *testing.T, b []byte, n uint8) {
-		apptest.Play(t, Protocol(), []apptest.Segment{{Dir: contract.Direction(n & 1), Data: b, Gap: int(n >> 7)}})
-	})
+	apptest.Fuzz(f, apptest.Spoken{Protocol: Protocol(), Seeds: conversations()})
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/dejpha/dejpha/app/apptest"
-	"github.com/dejpha/dejpha/app/contract"
 )
 
 func sized(width int, s string) string {
@@ -104,15 +103,5 @@ func TestCompile(t *testing.T) {
 }
 
 func FuzzTLS(f *testing.F) {
-	for _, c := range conversations(f) {
-		for _, s := range c {
-			f.Add(s.Data, uint8(s.Dir))
-		}
-	}
-	p := Protocol()
-	f.Fuzz(func(t *testing.T, b []byte, n uint8) {
-		dir := contract.Direction(n & 1)
-		p.Probe(b, dir, 443)
-		apptest.Play(t, p, []apptest.Segment{{Dir: dir, Data: b, Gap: int(n >> 7)}})
-	})
+	apptest.Fuzz(f, apptest.Spoken{Protocol: Protocol(), Seeds: conversations(f)})
 }
