@@ -21,6 +21,7 @@ const (
 	originsMax = 1000
 	minutesMax = 180
 	relatedMax = 20
+	timeMax    = 8_640_000_000_000_000 // ms; a browser's clock knows no later time
 )
 
 // row is an attack in a list.
@@ -87,7 +88,7 @@ func list[T any](s []T) []T {
 func filter(q url.Values) *index.Filter {
 	number := func(name string) int64 {
 		n, _ := strconv.ParseInt(q.Get(name), 10, 64)
-		return n
+		return max(-timeMax, min(n, timeMax))
 	}
 	return &index.Filter{
 		Class: q["class"], Outcome: q["outcome"], Risk: q["risk"], Result: q["result"], Severity: q["severity"], Side: q["side"], State: q["state"],

@@ -1,8 +1,13 @@
 package decode
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
 	"testing"
+
+	"github.com/dejpha/dejpha/capture"
+	"github.com/dejpha/dejpha/capture/captest"
 )
 
 // tcpFrame is an Ethernet frame with an IPv4 TCP segment; tag it with VLANs by the ids given.
@@ -72,12 +77,47 @@ func TestDecodingAllocatesNothing(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(uint16(LinkEthernet), tcpFrame("hello", 7))
 	f.Add(uint16(LinkRaw), tcpFrame("hello")[14:])
+	n, of := 0, 0
+	captest.Frames(func(first bool, fr *capture.Frame) bool {
+		if first {
+			of = 0
+		}
+		if len(fr.Data) <= 2000 {
+			f.Add(fr.LinkType, bytes.Clone(fr.Data))
+			n++
+		}
+		of++
+		return n < 400 && of < 3
+	})
 	f.Fuzz(func(t *testing.T, link uint16, b []byte) {
 		d := Decoder{Checksums: true}
 		var p [depthMax + 2]Packet
+		d.Decode(&p[0], LinkEthernet, tcpFrame("left over", 9)) // what is reused says nothing of what was there before
 		d.Decode(&p[0], link, b)
-		for i := 0; p[i].Inner != nil && i+1 < len(p); i++ {
-			d.DecodeInner(&p[i+1], &p[i])
+		var fresh Packet
+		d.Decode(&fresh, link, b)
+		if what(&p[0]) != what(&fresh) {
+			t.Fatalf("a packet used before says\n%s, a fresh one\n%s", what(&p[0]), what(&fresh))
+		}
+		for i := 0; ; i++ {
+			x := &p[i]
+			if len(x.L3) > len(x.Data) || len(x.Payload) > len(x.Data) || len(x.Inner) > len(x.Data) || x.HasL4 && len(x.Payload) > len(x.L4) || x.Undecodable == ReasonNone && x.IPVersion != 0 && x.IPHeader > len(x.L3) {
+				t.Fatalf("layer %d: more inside than outside: %s", i, what(x))
+			}
+			if x.Inner == nil || i+1 == len(p) {
+				break
+			}
+			d.DecodeInner(&p[i+1], x)
 		}
 	})
+}
+
+// what says all that is valid of a packet.
+func what(p *Packet) string {
+	s := fmt.Sprint(p.Undecodable, p.Events, p.HasEthernet, p.EtherType, p.VLANs, p.IPVersion, p.Fragment, p.HasL4, p.Depth, p.ARP.Valid)
+	if p.IPVersion != 0 && p.Undecodable == ReasonNone {
+		s += fmt.Sprint(p.Proto, p.Src, p.Dst, p.TTL, p.IPID, p.MoreFrags, p.FragOffset, p.SrcPort, p.DstPort)
+		s += fmt.Sprintf(" %x %x %x", p.L3, p.Payload, p.Inner)
+	}
+	return s
 }
