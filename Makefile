@@ -6,7 +6,7 @@ WEB     := console/web
 PAGE    := $(if $(wildcard $(WEB)/package.json),$(WEB)/dist/index.html)
 export CGO_ENABLED := 0
 
-.PHONY: build run test e2e kills lint bench conformance score bench-peer clean
+.PHONY: build run test e2e kills spoil fuzz lint bench conformance score bench-peer clean
 
 build: $(PAGE)
 	$(GO) build -o bin/dejpha ./cmd/dejpha
@@ -32,6 +32,16 @@ e2e: build $(WEB)/node_modules/.package-lock.json
 # The real program, killed 100 times at random moments, loses nothing it acknowledged and counts nothing twice.
 kills:
 	DEJPHA_KILLS=100 $(GO) test ./shield -run TestKilledAtAnyMoment -count=1 -timeout 20m -v
+
+# Every capture there is, cut and with bytes changed at random: VARIANTS of them through the whole way.
+VARIANTS ?= 100000
+spoil:
+	DEJPHA_SPOIL=$(VARIANTS) $(GO) test ./shield -run TestSpoiltCapturesAreSurvived -count=1 -timeout 0 -v
+
+# Every fuzz target in turn, for TIME each; ONLY=app/ takes those whose folder begins so.
+TIME ?= 10m
+fuzz:
+	scripts/fuzz.sh $(TIME) $(ONLY)
 
 # Needs golangci-lint on the PATH; .golangci.yml has the settings.
 lint:

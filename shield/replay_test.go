@@ -3,13 +3,10 @@ package shield
 import (
 	"bytes"
 	"fmt"
-	"math/rand"
 	"os"
 	"path/filepath"
 	"sort"
 	"testing"
-
-	"github.com/dejpha/dejpha/capture/file"
 )
 
 // corpora is the folder of labelled captures beside the project; tests that need it skip without.
@@ -102,63 +99,5 @@ func TestSamplesShowWhatTheyWereRecordedFor(t *testing.T) {
 		if !bytes.Contains(lines, []byte(`"class":"`+class+`"`)) {
 			t.Errorf("%s: no %s among\n%s", name, class, lines)
 		}
-	}
-}
-
-// No capture, cut and spoilt at random, makes the shield crash, hang or lose count.
-func TestSpoiltCapturesAreSurvived(t *testing.T) {
-	seed := int64(20261124)
-	r := rand.New(rand.NewSource(seed))
-	variants := 40
-	if testing.Short() {
-		variants = 8
-	}
-	setup, err := NewSetup(SetupOptions{Detectors: true, Workers: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range recordings(t, 25) {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(text) > 200<<10 {
-			text = text[:200<<10]
-		}
-		for v := range variants {
-			spoilt := append([]byte(nil), text[:24+r.Intn(len(text)-23)]...)
-			for range 1 + r.Intn(20) {
-				spoilt[r.Intn(len(spoilt))] ^= 1 << r.Intn(8)
-			}
-			playSpoilt(t, setup, spoilt, fmt.Sprintf("%s, variant %d of seed %d", name, v, seed))
-		}
-	}
-}
-
-func playSpoilt(t *testing.T, setup *Setup, spoilt []byte, name string) {
-	t.Helper()
-	src, err := file.New(name, bytes.NewReader(spoilt))
-	if err != nil {
-		return // said to be no capture: well said
-	}
-	sum := &Summary{}
-	e, err := newEngine(&setup.settings, &bytes.Buffer{}, sum, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			t.Fatalf("%s: %v", name, p)
-		}
-	}()
-	_ = e.play(src, nil, nil) // damage is an answer, too
-	if err := e.close(); err != nil {
-		t.Errorf("%s: %v", name, err)
-	}
-	if !sum.Ledger.Balanced() {
-		t.Errorf("%s: the ledger does not balance: %+v", name, sum.Ledger)
-	}
-	if e.figures(sum); sum.Counters.Broken > 0 {
-		t.Errorf("%s: the trip of %d packets was given up", name, sum.Counters.Broken)
 	}
 }
