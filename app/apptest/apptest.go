@@ -160,6 +160,9 @@ func (pl *player) feed(dir contract.Direction, data []byte, gap int, end bool) {
 	}
 	pl.pending[dir] = append(pl.pending[dir], data...)
 	if !end && gap == 0 && len(pl.pending[dir]) < pl.need[dir] {
+		if !pl.more {
+			pl.settle()
+		}
 		return
 	}
 	offered := bytes.Clone(pl.pending[dir])

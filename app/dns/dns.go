@@ -91,6 +91,9 @@ func probe(b []byte, dir contract.Direction, port uint16) contract.Verdict {
 		return probeMessage(b[:n], dir, port)
 	}
 	if len(b) < headerLen {
+		if usual := port == 53; len(b) >= 4 && !usual && (b[2]>>3&15 > opcodeMax || b[3]&0x40 != 0) || len(b) >= 6 && u16(b[4:]) > questionsMax {
+			return contract.No
+		}
 		return contract.Maybe
 	}
 	if !plausible(b, port == 53) {
@@ -102,12 +105,15 @@ func probe(b []byte, dir contract.Direction, port uint16) contract.Verdict {
 	return contract.Maybe
 }
 
+// questionsMax is more than anybody asks in one message: all but a few ask one.
+const questionsMax = 4
+
 // plausible judges a message's first 12 bytes.
 func plausible(b []byte, usual bool) bool {
 	flags := u16(b[2:])
 	questions, answers := u16(b[4:]), u16(b[6:])
 	others := u16(b[8:]) + u16(b[10:])
-	if flags>>11&15 > opcodeMax && !usual || questions > 4 || questions == 0 && answers == 0 && !usual {
+	if flags>>11&15 > opcodeMax && !usual || questions > questionsMax || questions == 0 && answers == 0 && !usual {
 		return false
 	}
 	return usual || flags&0x0040 == 0 && answers <= 300 && others <= 300 && (flags&0x8000 != 0 || answers == 0)
