@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/console/index"
 	"github.com/dejpha/dejpha/evidence"
 )
 
@@ -47,6 +48,12 @@ func FuzzQuery(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { _ = c.Close() })
+	for range 20000 { // what was sealed before comes into the index while the console runs
+		if _, total, err := c.index.List(f.Context(), &index.Filter{}, "", 1, 0); err == nil && total == len(all) {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
 	pages := map[string]http.HandlerFunc{"attacks": c.attacks, "summary": c.summary, "timeline": c.timeline, "origins": c.origins, "ledger": c.ledger}
 	f.Fuzz(func(t *testing.T, query string) {
 		for name, page := range pages {
