@@ -210,7 +210,7 @@ func appendGUID(dst, g []byte) []byte {
 }
 
 func (t *tx) appendNegotiate(dst []byte) []byte {
-	if t.dialects != nil {
+	if len(t.dialects) > 0 {
 		dst = appendStrings(dst, "client_dialects", t.dialects)
 	}
 	if len(t.clientGUID) > 0 {
