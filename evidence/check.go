@@ -111,7 +111,8 @@ type checker struct {
 	cells    map[int64]int // of attack leaves, kept only when the log holds corrections
 	erasures map[int64]bool
 	retained map[string]bool
-	withheld []int64 // leaves whose private part or packets were missing
+	withheld []int64  // leaves whose private part or packets were missing
+	ruleset  [32]byte // the last one that was looked at
 	hashes   [tileLevels]*bytesCheck
 	offsets  *bytesCheck
 	slots    []byte
@@ -127,7 +128,7 @@ type bytesCheck struct {
 }
 
 // CheckAll reads a folder anew and verifies everything: frames, tree, tiles, checkpoint, ordinals, totals, ledger,
-// private parts, packets. key is a verifier key from elsewhere; "" takes the folder's own, which proves only that
+// private parts, packets, rules. key is a verifier key from elsewhere; "" takes the folder's own, which proves only that
 // the log is whole in itself. An error means that it could not be read at all; what is wrong stands in the report.
 func CheckAll(dir, key string) (Report, error) {
 	r := Report{Counters: map[uint16]uint64{}}
@@ -260,6 +261,12 @@ func (c *checker) attack(i int64, b []byte) {
 	}
 	if len(c.cells) < 1<<20 {
 		c.cells[i] = x.Cell()
+	}
+	if x.Ruleset != c.ruleset && x.Ruleset != [32]byte{} {
+		c.ruleset = x.Ruleset
+		if _, err := rulesOf(c.dir, x.Ruleset); err != nil {
+			c.r.problem("leaf %d: the rules it was found with cannot be read: %v", i, err)
+		}
 	}
 	c.private(i, x.Private, x.Incident, true)
 }

@@ -178,6 +178,10 @@ func ReadRules(dir string, leaf int64) ([]byte, error) {
 	if err != nil || hash == [32]byte{} {
 		return nil, err
 	}
+	return rulesOf(dir, hash)
+}
+
+func rulesOf(dir string, hash [32]byte) ([]byte, error) {
 	text, err := os.ReadFile(rulesFile(dir, hash))
 	if err == nil && sha256.Sum256(text) != hash {
 		err = &CorruptError{"the rules' file does not bear its hash"}

@@ -8,6 +8,9 @@ import (
 
 type versionCmd struct{}
 
+// Help shows an example.
+func (versionCmd) Help() string { return "Example: dejpha version" }
+
 // Run prints the version, the commit if known, and the toolchain.
 func (versionCmd) Run(w *world) error {
 	_, err := fmt.Fprintf(w.stdout, "dejpha %s, %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
