@@ -183,11 +183,11 @@ func TestSize(t *testing.T) {
 
 // TestSharedFiles reads every configuration of the conformance tests.
 func TestSharedFiles(t *testing.T) {
-	files, _ := filepath.Glob("/work/shared/verify/open/*/suricata.yaml")
+	files, _ := filepath.Glob("../../shared/verify/open/*/suricata.yaml")
 	if len(files) == 0 {
 		t.Skip("the shared configurations are absent")
 	}
-	for _, name := range append(files, "/work/shared/verify/etc/suricata.yaml") {
+	for _, name := range append(files, "../../shared/verify/etc/suricata.yaml") {
 		if c, _, err := Load(name, nil); err != nil || !c.Suricata {
 			t.Errorf("%s: %v", name, err)
 		}

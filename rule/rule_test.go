@@ -214,7 +214,7 @@ func TestNearest(t *testing.T) {
 const etFloor = 31980
 
 func TestETOpen(t *testing.T) {
-	f, err := os.Open("/work/shared/rules/et-open.rules.gz")
+	f, err := os.Open("../../shared/rules/et-open.rules.gz")
 	if err != nil {
 		t.Skip("the shared rules are absent:", err)
 	}
