@@ -25,6 +25,7 @@ const (
 	LinkMPLS       = 219
 	LinkIPv4       = 228
 	LinkIPv6       = 229
+	LinkWPAN       = 230
 	LinkNFLog      = 239
 	LinkSLL2       = 276
 )
@@ -141,6 +142,8 @@ func (d *Decoder) link(p *Packet, linkType uint16, b []byte) {
 		d.llc(p, b, 13)
 	case LinkFrameRelay:
 		d.frameRelay(p, b)
+	case LinkWPAN:
+		d.wpan(p, b)
 	case LinkNFLog:
 		d.nflog(p, b)
 	case LinkMPLS:

@@ -169,7 +169,7 @@ const (
 	ShortFrame              // cut inside its link header
 	UnknownEtherType        // no protocol that is read here
 	BadIP                   // an IP header that contradicts itself
-	UnknownWireless         // 802.11 without data in the clear
+	UnknownWireless         // 802.11 or 802.15.4 without data in the clear
 	reasons
 )
 
