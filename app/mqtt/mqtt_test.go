@@ -64,3 +64,7 @@ func TestProbe(t *testing.T) {
 		}
 	}
 }
+
+func FuzzMQTT(f *testing.F) {
+	apptest.Fuzz(f, apptest.Spoken{Protocol: Protocol(), Seeds: conversations()})
+}

@@ -76,3 +76,7 @@ func TestProbe(t *testing.T) {
 		}
 	}
 }
+
+func FuzzSIP(f *testing.F) {
+	apptest.Fuzz(f, apptest.Spoken{Protocol: Protocol(), Seeds: [][]apptest.Segment{{apptest.C(invite), apptest.S(ringing + okay)}}})
+}
