@@ -103,22 +103,30 @@ func (r *Reader) Truncated() bool { return r.truncated }
 // Position returns the bytes read and the file's size (0 if unknown).
 func (r *Reader) Position() (read, size int64) { return r.read, r.size }
 
+// takeStep is what is read at once at first: memory follows the bytes that are there, not what a length field promises.
+const takeStep = 64 << 10
+
 // take reads exactly n bytes into the reused buffer.
 func (r *Reader) take(n int) ([]byte, error) {
-	if cap(r.buf) < n {
-		r.buf = make([]byte, n+n/2)
-	}
-	b := r.buf[:n]
-	got, err := io.ReadFull(r.r, b)
-	r.read += int64(got)
-	if err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) && n > 0 {
+	for got := 0; got < n; {
+		to := min(n, max(takeStep, 2*got))
+		if len(r.buf) < to {
+			larger := make([]byte, to+to/2)
+			copy(larger, r.buf[:got])
+			r.buf = larger
+		}
+		m, err := io.ReadFull(r.r, r.buf[got:to])
+		got += m
+		r.read += int64(m)
+		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 			r.truncated = got > 0 || r.truncated
 			return nil, io.EOF
 		}
-		return nil, fmt.Errorf("%s: %w", r.name, err)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", r.name, err)
+		}
 	}
-	return b, nil
+	return r.buf[:n], nil
 }
 
 // damaged is the error for a rest that cannot be read.

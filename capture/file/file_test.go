@@ -116,3 +116,23 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+// Memory follows the bytes that are there: a block that claims 15 MB at the end of a small file costs no such buffer.
+func TestAClaimedLengthIsNotAllocated(t *testing.T) {
+	text := ng(binary.LittleEndian, 6, 5, "hello")
+	text = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(text, blockEnhanced), 15<<20)
+	text = append(text, make([]byte, 100)...)
+	r, err := New("x", bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f capture.Frame
+	for n := 0; ; n++ {
+		if err := r.Next(&f); err != nil {
+			if n != 1 || !r.Truncated() || len(r.buf) > 4*takeStep {
+				t.Errorf("%d frames, cut %v, a buffer of %d bytes; %v", n, r.Truncated(), len(r.buf), err)
+			}
+			return
+		}
+	}
+}
