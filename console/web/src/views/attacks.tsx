@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Classes, List, Row } from "../api";
 import { useAnswer } from "../live";
 import { Place, Result, Severity, Shown } from "../parts";
@@ -47,7 +47,7 @@ function Filters({ query }: { query: URLSearchParams }) {
   const classes = useAnswer<Classes>("/api/classes", false).value?.classes.map((c) => c.name) ?? [];
   const search = useRef<HTMLInputElement>(null);
   const set = (changes: Record<string, string>, replace = false) => go(address("/attacks", having(query, { ...changes, page: "" })), replace);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const key = (e: KeyboardEvent) => {
       if (e.key === "/" && !typing(e)) {
         e.preventDefault();
@@ -97,21 +97,27 @@ const typing = (e: KeyboardEvent) => e.target instanceof HTMLInputElement || e.t
 const columns: [string, string][] = [["severity", "Severity"], ["last_seen", "Last seen, UTC"], ["class", "Class"], ["origin", "Origin"], ["target", "Target"], ["result", "Result"], ["outcome", "Outcome"], ["packets", "Packets"]];
 
 function Table({ rows, query }: { rows: Row[]; query: URLSearchParams }) {
-  const [at, move] = useState(-1);
+  const [at, move] = useState(0);
   const body = useRef<HTMLTableSectionElement>(null);
-  useEffect(() => {
+  const now = useRef({ rows, at });
+  now.current.rows = rows;
+  // A layout effect: whoever sees the rows can already walk them. The row is kept by its attack, which a newer one pushes down,
+  // and beside the state, which lags behind keys that come faster than the page is drawn.
+  useLayoutEffect(() => {
     const key = (e: KeyboardEvent) => {
       if (typing(e)) return;
       const step = e.key === "j" || e.key === "ArrowDown" ? 1 : e.key === "k" || e.key === "ArrowUp" ? -1 : 0;
-      if (!step) return;
+      const { rows, at } = now.current;
+      const next = Math.max(0, Math.min(rows.length - 1, rows.findIndex((r) => r.id === at) + step));
+      const row = rows[next];
+      if (!step || !row) return;
       e.preventDefault();
-      const next = Math.max(0, Math.min(rows.length - 1, at + step));
-      move(next);
+      move(now.current.at = row.id);
       body.current?.querySelectorAll<HTMLAnchorElement>("a.row")[next]?.focus();
     };
     addEventListener("keydown", key);
     return () => removeEventListener("keydown", key);
-  }, [rows, at]);
+  }, []);
   const sort = query.get("sort") || "-last_seen";
   return (
     <div class="wide">
@@ -124,8 +130,8 @@ function Table({ rows, query }: { rows: Row[]; query: URLSearchParams }) {
             <a href={address("/attacks", having(query, { sort: next, page: "" }))}>{label}{rising ? " ↑" : falling ? " ↓" : ""}</a></th>;
         })}</tr></thead>
         <tbody ref={body}>
-          {rows.map((r, i) => (
-            <tr key={r.id} class={i === at ? "at" : ""}>
+          {rows.map((r) => (
+            <tr key={r.id} class={r.id === at ? "at" : ""}>
               <td><Severity level={r.severity} /></td>
               <td class="nowrap">{time(r.last_ms)}</td>
               <td><a class="row" href={`/attacks/${r.id}`} title={r.story}>{r.class}</a>{r.authorised && <span class="tag">authorised</span>}{r.overflow && <span class="tag">overflow</span>}</td>
