@@ -35,6 +35,25 @@ type Live interface {
 	Stats() Stats
 }
 
+// Verdict is the fate of one frame.
+type Verdict uint8
+
+// Verdicts.
+const (
+	Accept Verdict = iota // it goes on to where it was sent
+	Drop                  // it goes no further
+)
+
+// Inline is a live source in the traffic's way: what Next yields goes on only if told. Called from one goroutine.
+type Inline interface {
+	Live
+	// Verdict decides the frame that Next yielded last; called once for each, before the next call of Next. An error
+	// says that the kernel does not take verdicts any more.
+	Verdict(v Verdict) error
+	// Inject sends a frame of ours out on an interface (Frame.Interface), with the link type that its frames have.
+	Inject(iface uint16, frame []byte) error
+}
+
 // Stats are running counts of a live source. After Stop and io.EOF they balance: Received is what Next yielded
 // + Dropped + Skipped + Damaged.
 type Stats struct {

@@ -4,6 +4,7 @@ import (
 	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/behaviour"
+	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/detect"
 	"github.com/dejpha/dejpha/eve"
@@ -47,6 +48,9 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 	}
 	if m.Dropped {
 		a.Action, a.Verdict = "blocked", "drop"
+		if in.Packet != nil {
+			w.verdict = capture.Drop
+		}
 	}
 	start := len(o.bytes)
 	if !m.Rule.NoAlert && !m.Silent {

@@ -53,7 +53,8 @@ type settings struct {
 	config     *config.Config
 	workers    int
 	detectors  bool
-	inline     bool
+	inline     bool // the stream is shown as it comes
+	verdicts   bool // rules stop packets
 	checksums  bool // judged at all, for rules; the stream may be told to take wrong ones
 	strict     bool // -k all
 	seed       uint64
@@ -121,7 +122,7 @@ func NewSetup(o SetupOptions) (*Setup, error) {
 		checksums = false
 	}
 	s.settings = settings{
-		config: c, workers: workers, detectors: o.Detectors, inline: o.SimulateIPS || c.StreamInline, checksums: checksums, strict: strict,
+		config: c, workers: workers, detectors: o.Detectors, inline: o.SimulateIPS || c.StreamInline, verdicts: o.SimulateIPS, checksums: checksums, strict: strict,
 		seed: randomSeed(), types: c.EveTypes, alertsOnly: o.AlertsOnly, recording: true, memory: c.Memory / int64(workers),
 	}
 	if s.settings.protected, err = prefixes(c.Protected, privateRanges); err != nil {

@@ -37,6 +37,7 @@ type worker struct {
 	ending  phase // phase of findings made while flows end
 	load    uint64
 	counts  Counters
+	verdict capture.Verdict // on the frame in hand, as far as it is decided
 }
 
 // decodeCounters counts packets by decode event.
@@ -50,9 +51,10 @@ type Counters struct {
 	Undecodable                                                           [32]uint64     // by decode.Reason
 }
 
-// frame is the trip of one frame, from bytes to findings.
-func (w *worker) frame(f *capture.Frame, number uint64, now int64) {
-	w.number, w.now = number, now
+// frame is the trip of one frame, from bytes to findings and to its fate. Unless the shield judges as if inline every
+// frame is accepted.
+func (w *worker) frame(f *capture.Frame, number uint64, now int64) capture.Verdict {
+	w.number, w.now, w.verdict = number, now, capture.Accept
 	w.load++
 	w.counts.Bytes += uint64(f.WireLen)
 	w.out.ledger.Received++
@@ -68,6 +70,12 @@ func (w *worker) frame(f *capture.Frame, number uint64, now int64) {
 		w.out.ledger.Inspected++
 	}
 	w.inHand = f
+	w.carry(p, f)
+	return w.verdict
+}
+
+// carry is the trip that one packet of a hostile kind must not end for all.
+func (w *worker) carry(p *decode.Packet, f *capture.Frame) {
 	defer w.survive()
 	w.trip(p, 0, f)
 }
@@ -106,6 +114,9 @@ func (w *worker) inspect(p *decode.Packet, frame *capture.Frame) {
 	in := detect.Input{Packet: p, Flow: f, Dir: dir}
 	if f != nil {
 		w.flows.Update(f, p, dir)
+		if w.set.verdicts && f.Action >= flow.ActionDrop {
+			w.verdict = capture.Drop
+		}
 		f.Ring = w.ring.add(frame.Data, frame.WireLen, frame.LinkType, p.Time, p.Number, f.Ring)
 		if fresh {
 			w.counts.Flows++
