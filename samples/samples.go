@@ -1,7 +1,7 @@
 // Package samples holds the project's own small captures, embedded.
 //
 // They were recorded with real tools against real services in network namespaces by scripts/record-samples.sh.
-// In: nothing. Out: captures by name. Called by shield's run when there is no interface to watch.
+// In: nothing. Out: captures by name, and a source that plays them. Called by run when there is no interface to watch.
 package samples
 
 import "embed"

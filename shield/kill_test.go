@@ -18,6 +18,7 @@ import (
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/evidence"
+	"github.com/dejpha/dejpha/shield/records"
 )
 
 // kills is how often the kill test kills; DEJPHA_KILLS asks for more.
@@ -141,17 +142,17 @@ func sealedLines(t *testing.T, state string) map[int64][]byte {
 	text := recordsText(t, state)
 	lines := map[int64][]byte{}
 	for _, line := range bytes.SplitAfter(text, []byte("\n")) {
-		m := mended{leaf: -1}
+		m := records.Mended{Leaf: -1}
 		if !bytes.HasSuffix(line, []byte("\n")) {
 			continue
 		}
-		if m.attack(line); m.leaf < 0 {
+		if m.Attack(line); m.Leaf < 0 {
 			continue
 		}
-		if old := lines[m.leaf]; old != nil && !bytes.Equal(old, line) {
-			t.Errorf("leaf %d has two different lines:\n%s%s", m.leaf, old, line)
+		if old := lines[m.Leaf]; old != nil && !bytes.Equal(old, line) {
+			t.Errorf("leaf %d has two different lines:\n%s%s", m.Leaf, old, line)
 		}
-		lines[m.leaf] = line
+		lines[m.Leaf] = line
 	}
 	return lines
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
+	"github.com/dejpha/dejpha/shield/records"
 )
 
 // merger is the one point behind the workers where findings meet, in packet order: thresholds, detectors,
@@ -24,7 +25,7 @@ type merger struct {
 	watcher    Watcher               // nil: nobody watches
 	open       map[attack.Key]uint64 // ids of open attacks, for the watcher
 	sealer     *sealer               // nil: nothing is sealed
-	records    *recordFile           // of a run that is resumed: what out writes to; nil on recordings
+	records    *records.File         // of a run that is resumed: what out writes to; nil on recordings
 	reopen     <-chan struct{}       // the record file was moved away
 	report     func(behaviour.Finding)
 	recent     *recent          // nil: nothing is sealed
@@ -137,7 +138,7 @@ func (m *merger) observe(o attack.Observation, packets []Packet) {
 func (m *merger) advance(now int64) {
 	select {
 	case <-m.reopen:
-		m.fail(m.records.reopen())
+		m.fail(m.records.Reopen())
 		m.save() // the snapshot's offset is the new file's
 	default:
 	}

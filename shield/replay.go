@@ -23,6 +23,7 @@ import (
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
+	"github.com/dejpha/dejpha/shield/records"
 	"github.com/dejpha/dejpha/stream"
 )
 
@@ -48,11 +49,11 @@ func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Sum
 	if err := freshFolder(out); err != nil {
 		return nil, err
 	}
-	w, err := openRecords(filepath.Join(out, s.settings.config.EveFile), true)
+	w, err := records.Open(filepath.Join(out, s.settings.config.EveFile), true)
 	if err != nil {
 		return nil, err
 	}
-	defer w.close()
+	defer w.Close()
 	sum = &Summary{}
 	set := s.settings
 	if set.config.PcapFilename && len(captures) == 1 {
@@ -77,7 +78,7 @@ func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Sum
 		}
 	}
 	err = e.close()
-	if werr := w.close(); err == nil {
+	if werr := w.Close(); err == nil {
 		err = werr
 	}
 	e.figures(sum)

@@ -8,6 +8,7 @@ import (
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/evidence"
+	"github.com/dejpha/dejpha/shield/records"
 )
 
 // snapshot is what a run leaves behind each minute and at its stop, beside the log: how long the record file was
@@ -30,17 +31,17 @@ func (m *merger) resume(now int64, say func(string)) error {
 	if err != nil {
 		return err
 	}
-	mended, err := m.records.mend(since)
+	mended, err := m.records.Mend(since)
 	if err != nil {
 		return err
 	}
-	if mended.cut > 0 {
-		say(fmt.Sprintf("%s: %d bytes of a broken line were cut", m.records.path, mended.cut))
+	if mended.Cut > 0 {
+		say(fmt.Sprintf("%s: %d bytes of a broken line were cut", m.records.Path(), mended.Cut))
 	}
 	m.accounts.Sealed(sealed)
-	m.accounts.Used(mended.id)
+	m.accounts.Used(mended.ID)
 	for i := range sealed {
-		if r := &sealed[i]; r.Evidence.Leaf > mended.leaf {
+		if r := &sealed[i]; r.Evidence.Leaf > mended.Leaf {
 			m.watch(r)
 			m.line = eve.AppendAttack(m.line[:0], r)
 			m.write(m.line)
@@ -93,12 +94,12 @@ func (m *merger) save() {
 
 // saved syncs the records and writes the snapshot that vouches for them.
 func (m *merger) saved() error {
-	size, err := m.records.sync()
+	size, err := m.records.Sync()
 	if err != nil {
 		return err
 	}
-	if m.records.ripe(m.set.config.KeepEve, m.now) {
-		if err := m.records.rotate(m.now); err != nil {
+	if m.records.Ripe(records.Keep(m.set.config.KeepEve), m.now) {
+		if err := m.records.Rotate(m.now); err != nil {
 			return err
 		}
 		size = 0

@@ -1,21 +1,15 @@
 package shield
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 	"time"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/capture"
-	"github.com/dejpha/dejpha/capture/file"
 	"github.com/dejpha/dejpha/evidence"
-	"github.com/dejpha/dejpha/samples"
+	"github.com/dejpha/dejpha/shield/records"
 )
 
 // Watcher is told what a running shield counts; the console is one. Called from one goroutine at a time.
@@ -43,11 +37,11 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	if err := os.MkdirAll(o.State, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot make the state folder: %w", err)
 	}
-	records, err := openRecords(filepath.Join(o.State, s.settings.config.EveFile), false)
+	file, err := records.Open(filepath.Join(o.State, s.settings.config.EveFile), false)
 	if err != nil {
 		return nil, err
 	}
-	defer records.close()
+	defer file.Close()
 	set := s.settings
 	set.workers = 1
 	set.recording = o.Kind != evidence.Live
@@ -59,7 +53,7 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		return nil, err
 	}
 	sum := &Summary{}
-	e, err := newEngine(&set, records, sum, seal)
+	e, err := newEngine(&set, file, sum, seal)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +61,7 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	if x, ok := o.Source.(interface{ From(now int64) }); ok { // it makes its own time
 		x.From(now)
 	}
-	e.merge.records, e.merge.reopen, e.eager = records, o.Reopen, true
+	e.merge.records, e.merge.reopen, e.eager = file, o.Reopen, true
 	if x, ok := o.Source.(capture.Live); ok {
 		e.watch(x, now)
 	}
@@ -80,12 +74,12 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	if err := e.merge.resume(now, o.say); err != nil {
 		return nil, err
 	}
-	err = e.play(o.Source, o.Stop, func(uint64) { e.merge.fail(records.flush()) })
+	err = e.play(o.Source, o.Stop, func(uint64) { e.merge.fail(file.Flush()) })
 	e.merge.ended = err == nil && o.Kind == evidence.Demo && !closed(o.Stop)
 	if cerr := e.close(); err == nil {
 		err = cerr
 	}
-	if werr := records.close(); err == nil {
+	if werr := file.Close(); err == nil {
 		err = werr
 	}
 	e.figures(sum)
@@ -107,87 +101,3 @@ func (o *RunOptions) say(text string) {
 		o.Say(text)
 	}
 }
-
-// Samples is a source that plays the project's own captures at a pace that a person can follow, stamped with the
-// time at which they are played.
-type Samples struct {
-	Pace   time.Duration // between two frames
-	Rounds int           // how often all are played; 0: until Stop
-	Skip   time.Duration // how far the stamps' clock jumps between two rounds, so that attacks come to their ends
-	Stop   <-chan struct{}
-	names  []string
-	next   int
-	round  int
-	ahead  time.Duration // of the stamps' clock, against the machine's
-	src    *file.Reader
-}
-
-// From lets the stamps begin at a time, ns: where a demonstration that skipped time goes on, it does so at its own.
-func (s *Samples) From(now int64) { s.ahead = time.Duration(now - time.Now().UnixNano()) }
-
-// NewSamples opens the embedded captures.
-func NewSamples(pace time.Duration, stop <-chan struct{}) (*Samples, error) {
-	names, err := fs.Glob(samples.Files, "*.pcap")
-	if err != nil || len(names) == 0 {
-		return nil, fmt.Errorf("no sample captures are built in: %w", err)
-	}
-	sort.Strings(names)
-	return &Samples{Pace: pace, Rounds: 1, Stop: stop, names: names}, nil
-}
-
-// Next implements capture.Source.
-func (s *Samples) Next(f *capture.Frame) error {
-	for {
-		if s.src == nil {
-			if s.next == len(s.names) {
-				if s.round++; s.round == s.Rounds {
-					return io.EOF
-				}
-				s.next = 0
-				s.ahead += s.Skip
-			}
-			b, err := samples.Files.ReadFile(s.names[s.next])
-			if err != nil {
-				return err
-			}
-			s.next++
-			if s.src, err = file.New("samples/"+s.names[s.next-1], bytes.NewReader(b)); err != nil {
-				return err
-			}
-		}
-		err := s.src.Next(f)
-		if errors.Is(err, io.EOF) {
-			s.src = nil
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if s.wait() {
-			return io.EOF
-		}
-		f.Time = time.Now().UnixNano() + int64(s.ahead)
-		return nil
-	}
-}
-
-// wait lets the pace pass and says whether the run was stopped.
-func (s *Samples) wait() (stopped bool) {
-	if s.Pace <= 0 {
-		select {
-		case <-s.Stop:
-			return true
-		default:
-			return false
-		}
-	}
-	select {
-	case <-s.Stop:
-		return true
-	case <-time.After(s.Pace):
-		return false
-	}
-}
-
-// Close implements capture.Source.
-func (s *Samples) Close() error { return nil }

@@ -13,6 +13,7 @@ import (
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/capture/afpacket"
 	"github.com/dejpha/dejpha/evidence"
+	"github.com/dejpha/dejpha/samples"
 	"github.com/dejpha/dejpha/shield"
 )
 
@@ -70,7 +71,7 @@ func (c *runCmd) live(w *world, setup *shield.Setup, names []string) error {
 // samples plays the project's own captures.
 func (c *runCmd) samples(w *world, setup *shield.Setup) error {
 	stop := interrupts()
-	src, err := shield.NewSamples(c.Pace, stop)
+	src, err := samples.Open(c.Pace, stop)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,9 @@
-package shield
+// Package records keeps the record file of a run, eve.json: whole lines, mended after a crash, closed in time so that
+// retention can let go of whole files.
+//
+// In: lines. Out: a file that other tools can read at any moment. Called by shield's merge point, its only owner.
+// It never looks into a line but to mend the file.
+package records
 
 import (
 	"bufio"
@@ -14,8 +19,8 @@ import (
 
 const eveBuffer = 1 << 20
 
-// recordFile is eve.json of a run: whole lines, buffered, at its end. Owner: the merge point.
-type recordFile struct {
+// File is eve.json of a run: whole lines, buffered, at its end. Owner: the merge point.
+type File struct {
 	disk  *durable.Disk // of its own: when records cannot be written, sealing goes on
 	path  string
 	file  *durable.Append
@@ -23,9 +28,9 @@ type recordFile struct {
 	began int64 // time of the first record, ns; 0: not yet looked up
 }
 
-// openRecords opens or makes a record file. fresh empties one that is there.
-func openRecords(path string, fresh bool) (*recordFile, error) {
-	r := &recordFile{disk: durable.OS(), path: path}
+// Open opens or makes a record file. fresh empties one that is there.
+func Open(path string, fresh bool) (*File, error) {
+	r := &File{disk: durable.OS(), path: path}
 	var err error
 	if r.file, err = r.disk.OpenShared(path); err == nil && fresh {
 		err = r.file.Truncate(0)
@@ -37,37 +42,43 @@ func openRecords(path string, fresh bool) (*recordFile, error) {
 	return r, nil
 }
 
+// Path is the file's name.
+func (r *File) Path() string { return r.path }
+
+// Remove deletes a closed record file.
+func (r *File) Remove(path string) error { return said(r.disk.Remove(path)) }
+
 // Write takes whole lines.
-func (r *recordFile) Write(line []byte) (int, error) {
+func (r *File) Write(line []byte) (int, error) {
 	n, err := r.w.Write(line)
-	return n, saidOfRecords(err)
+	return n, said(err)
 }
 
-// flush hands everything to the kernel: it survives this process, not yet a power cut.
-func (r *recordFile) flush() error { return saidOfRecords(r.w.Flush()) }
+// Flush hands everything to the kernel: it survives this process, not yet a power cut.
+func (r *File) Flush() error { return said(r.w.Flush()) }
 
-// sync makes everything survive a power cut and returns the file's length.
-func (r *recordFile) sync() (int64, error) {
-	if err := r.flush(); err != nil {
+// Sync makes everything survive a power cut and returns the file's length.
+func (r *File) Sync() (int64, error) {
+	if err := r.Flush(); err != nil {
 		return 0, err
 	}
-	return r.file.Size(), saidOfRecords(r.file.Sync())
+	return r.file.Size(), said(r.file.Sync())
 }
 
-func saidOfRecords(err error) error {
+func said(err error) error {
 	if err != nil {
 		return fmt.Errorf("cannot write records: %w", err)
 	}
 	return nil
 }
 
-// close writes what is left; a second call does nothing. A line that could not be written whole is taken out
+// Close writes what is left; a second call does nothing. A line that could not be written whole is taken out
 // again: what is there stays readable.
-func (r *recordFile) close() error {
+func (r *File) Close() error {
 	if r.file == nil {
 		return nil
 	}
-	err := r.flush()
+	err := r.Flush()
 	_ = r.file.Close()
 	r.file = nil
 	if err != nil {
@@ -100,27 +111,27 @@ func cutTail(path string) {
 	}
 }
 
-// mend repairs the file after a crash; nothing may have been written to it yet.
-func (r *recordFile) mend(since int64) (mended, error) {
-	m, err := mendRecords(r.path, since)
-	if err != nil || m.cut == 0 {
+// Mend repairs the file after a crash; nothing may have been written to it yet.
+func (r *File) Mend(since int64) (Mended, error) {
+	m, err := MendFile(r.path, since)
+	if err != nil || m.Cut == 0 {
 		return m, err
 	}
-	return m, r.reopen()
+	return m, r.Reopen()
 }
 
-// mended is what a look at the end of a record file found.
-type mended struct {
-	size int64  // of the whole lines
-	cut  int64  // bytes behind them, taken away
-	leaf int64  // of the last sealed attack written; -1: none since
-	id   uint64 // highest number of an attack written
+// Mended is what a look at the end of a record file found.
+type Mended struct {
+	Size int64  // of the whole lines
+	Cut  int64  // bytes behind them, taken away
+	Leaf int64  // of the last sealed attack written; -1: none since
+	ID   uint64 // highest number of an attack written
 }
 
-// mendRecords looks at the lines since an offset, which a snapshot vouches for, and cuts the file where they end
+// MendFile looks at the lines since an offset, which a snapshot vouches for, and cuts the file where they end
 // to be whole: in the line that a crash tore, or where a power cut left no record.
-func mendRecords(path string, since int64) (mended, error) {
-	m := mended{leaf: -1}
+func MendFile(path string, since int64) (Mended, error) {
+	m := Mended{Leaf: -1}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return m, nil
@@ -136,8 +147,8 @@ func mendRecords(path string, since int64) (mended, error) {
 	if !info.Mode().IsRegular() {
 		return m, nil // a pipe or device: there is nothing to look at
 	}
-	m.size = lineStart(f, since, info.Size())
-	r := bufio.NewReaderSize(io.NewSectionReader(f, m.size, info.Size()-m.size), eveBuffer)
+	m.Size = lineStart(f, since, info.Size())
+	r := bufio.NewReaderSize(io.NewSectionReader(f, m.Size, info.Size()-m.Size), eveBuffer)
 	for {
 		line, err := r.ReadBytes('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -146,11 +157,11 @@ func mendRecords(path string, since int64) (mended, error) {
 		if err != nil || !json.Valid(line) {
 			break
 		}
-		m.attack(line)
-		m.size += int64(len(line))
+		m.Attack(line)
+		m.Size += int64(len(line))
 	}
-	if m.cut = info.Size() - m.size; m.cut > 0 {
-		if err := f.Truncate(m.size); err != nil {
+	if m.Cut = info.Size() - m.Size; m.Cut > 0 {
+		if err := f.Truncate(m.Size); err != nil {
 			return m, fmt.Errorf("cannot mend records: %w", err)
 		}
 	}
@@ -169,8 +180,8 @@ func lineStart(f *os.File, since, size int64) int64 {
 	return since
 }
 
-// attack takes note of an attack's line.
-func (m *mended) attack(line []byte) {
+// Attack takes note of a line, if it is an attack's.
+func (m *Mended) Attack(line []byte) {
 	if !bytes.Contains(line, []byte(`"event_type":"attack"`)) {
 		return
 	}
@@ -183,8 +194,8 @@ func (m *mended) attack(line []byte) {
 	if json.Unmarshal(line, &x) != nil {
 		return
 	}
-	m.id = max(m.id, x.Attack.ID)
+	m.ID = max(m.ID, x.Attack.ID)
 	if e := x.Attack.Evidence; e != nil {
-		m.leaf = max(m.leaf, e.Leaf)
+		m.Leaf = max(m.Leaf, e.Leaf)
 	}
 }

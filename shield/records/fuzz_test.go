@@ -1,4 +1,4 @@
-package shield
+package records
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ func FuzzRecordFile(f *testing.F) {
 		if err := os.WriteFile(name, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		m, err := mendRecords(name, since)
+		m, err := MendFile(name, since)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -27,8 +27,8 @@ func FuzzRecordFile(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.HasPrefix(b, left) || int64(len(left)) != m.size || int64(len(b)) != m.size+m.cut {
-			t.Fatalf("%d bytes of %d are left, said to be %d with %d cut", len(left), len(b), m.size, m.cut)
+		if !bytes.HasPrefix(b, left) || int64(len(left)) != m.Size || int64(len(b)) != m.Size+m.Cut {
+			t.Fatalf("%d bytes of %d are left, said to be %d with %d cut", len(left), len(b), m.Size, m.Cut)
 		}
 		if rest := left[min(max(lineFrom(b, since), 0), len(left)):]; len(rest) > 0 {
 			for _, line := range bytes.SplitAfter(bytes.TrimSuffix(rest, []byte("\n")), []byte("\n")) {
@@ -37,7 +37,7 @@ func FuzzRecordFile(f *testing.F) {
 				}
 			}
 		}
-		if again, err := mendRecords(name, since); err != nil || again.cut != 0 || again.leaf != m.leaf || again.id != m.id {
+		if again, err := MendFile(name, since); err != nil || again.Cut != 0 || again.Leaf != m.Leaf || again.ID != m.ID {
 			t.Fatalf("a second look: %+v, %v, the first %+v", again, err, m)
 		}
 	})
