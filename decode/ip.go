@@ -243,6 +243,7 @@ func (d *Decoder) extensions(p *Packet, next byte, at int) (whole bool) {
 			if rest[2] == 0 {
 				p.Events.Add(IPv6RH0)
 			}
+			p.routed(rest[:n])
 		}
 		p.duplicates(hop, dest, routing, fragment, ah)
 		next, at = rest[0], at+n
@@ -285,6 +286,23 @@ func (p *Packet) ipv6Fragment(h []byte, at int) bool {
 	return false
 }
 
+// homeAddress is the option that carries a mobile node's own address (RFC 6275 section 6.3).
+const homeAddress = 0xc9
+
+// routed notes the final destination of a routing header that has not been followed to its end: checksums are made for
+// it (RFC 8200 section 8.1). Types: 0, its last address; 2, its only one; 4, the first of a list in reverse (RFC 8754).
+func (p *Packet) routed(h []byte) {
+	if h[3] == 0 || len(h) < 24 {
+		return
+	}
+	switch h[2] {
+	case 0:
+		p.sumDst = h[8+(len(h)-24)&^15:][:16]
+	case 2, 4:
+		p.sumDst = h[8:24]
+	}
+}
+
 // ipv6Options judges hop-by-hop and destination options (RFC 8200 section 4.2).
 func (p *Packet) ipv6Options(o []byte, onlyPadding, unknown Event) {
 	other := false
@@ -302,10 +320,12 @@ func (p *Packet) ipv6Options(o []byte, onlyPadding, unknown Event) {
 			if o[1] == 0 {
 				p.Events.Add(IPv6ZeroPadN)
 			}
-		case 5, 0xc2, 0xc9, 0x26, 0x8a, 0x8b, 0x4d, 0x63, 0xee, 0x04:
+		case 5, 0xc2, homeAddress, 0x26, 0x8a, 0x8b, 0x4d, 0x63, 0xee, 0x04:
 			other = true
-			if o[0] == 5 && o[1] != 2 || o[0] == 0xc2 && o[1] != 4 || o[0] == 0xc9 && o[1] != 16 {
+			if o[0] == 5 && o[1] != 2 || o[0] == 0xc2 && o[1] != 4 || o[0] == homeAddress && o[1] != 16 {
 				p.Events.Add(IPv6InvalidOptLen)
+			} else if o[0] == homeAddress {
+				p.sumSrc = o[2:18]
 			}
 		default:
 			other = true
@@ -342,11 +362,18 @@ func checksum(b []byte, sum uint64) uint16 {
 func (p *Packet) pseudo(proto byte) uint64 {
 	var sum uint64
 	from := 0
-	if p.IPVersion == 4 {
+	src, dst := p.Src[:], p.Dst[:]
+	switch {
+	case p.IPVersion == 4:
 		from = 12
+	case p.sumSrc != nil:
+		src = p.sumSrc
+	}
+	if p.sumDst != nil {
+		dst = p.sumDst
 	}
 	for i := from; i < 16; i += 4 {
-		sum += uint64(binary.BigEndian.Uint32(p.Src[i:])) + uint64(binary.BigEndian.Uint32(p.Dst[i:]))
+		sum += uint64(binary.BigEndian.Uint32(src[i:])) + uint64(binary.BigEndian.Uint32(dst[i:]))
 	}
 	return sum + uint64(proto) + uint64(len(p.L4))
 }

@@ -41,15 +41,18 @@ type Packet struct {
 	VLANs       uint8 // how many of VLAN are valid, 0..3
 
 	// Layer 3. IPVersion 0: not IP.
-	IPVersion   uint8 // 0, 4 or 6
-	Proto       uint8 // upper-layer protocol after extension headers
-	TTL         uint8 // or hop limit
-	TOS         uint8 // or traffic class
-	Src, Dst    Addr
-	IPID        uint32 // IPv4 identification, or the IPv6 fragment header's
-	L3          []byte // IP header to the end of the datagram (trimmed to the total length)
-	IPHeader    int    // bytes of L3 before the upper layer: IPv4 header with options, IPv6 with extensions
-	Fragment    bool   // a fragment: no layer 4 was decoded
+	IPVersion uint8 // 0, 4 or 6
+	Proto     uint8 // upper-layer protocol after extension headers
+	TTL       uint8 // or hop limit
+	TOS       uint8 // or traffic class
+	Src, Dst  Addr
+	IPID      uint32 // IPv4 identification, or the IPv6 fragment header's
+	L3        []byte // IP header to the end of the datagram (trimmed to the total length)
+	IPHeader  int    // bytes of L3 before the upper layer: IPv4 header with options, IPv6 with extensions
+
+	sumSrc, sumDst []byte // IPv6: the addresses that checksums are made for, where extension headers say others; nil: Src and Dst
+
+	Fragment    bool // a fragment: no layer 4 was decoded
 	MoreFrags   bool
 	DontFrag    bool
 	ReservedBit bool

@@ -366,3 +366,44 @@ func TestICMPErrorsQuoteTheirPacket(t *testing.T) {
 		}
 	}
 }
+
+// TestChecksumsAreMadeForTheFinalDestination: a datagram that is whole when sent straight on is whole on its way there.
+func TestChecksumsAreMadeForTheFinalDestination(t *testing.T) {
+	udp := append([]byte{0x30, 0x39, 0, 53, 0, 11, 0, 0}, "odd"...)
+	straight := ip6(ProtoUDP, udp)
+	d := Decoder{Checksums: true}
+	var p Packet
+	d.Decode(&p, LinkRaw, straight)
+	binary.BigEndian.PutUint16(udp[6:], checksum(p.L4, p.pseudo(ProtoUDP)))
+	src, dst := straight[8:24], straight[24:40]
+	other := bytes.Repeat([]byte{0x20}, 16)
+	routed := func(kind, left byte, list ...[]byte) []byte {
+		return append([]byte{ProtoUDP, byte(2 * len(list)), kind, left, 0, 0, 0, 0}, join(list...)...)
+	}
+	home := join([]byte{ProtoUDP, 2, 1, 2, 0, 0, homeAddress, 16}, src)
+	for name, c := range map[string]struct {
+		next     byte
+		header   []byte
+		src, dst []byte
+		right    bool
+	}{
+		"not yet there":           {next: nextRouting, header: routed(0, 2, other, dst), dst: other, right: true},
+		"at the end":              {next: nextRouting, header: routed(0, 0, other, other), dst: dst, right: true},
+		"said for the next hop":   {next: nextRouting, header: routed(0, 2, dst, other), dst: dst},
+		"a mobile node's":         {next: nextRouting, header: routed(2, 1, dst), dst: other, right: true},
+		"segments, in reverse":    {next: nextRouting, header: routed(4, 1, dst, other), dst: other, right: true},
+		"from a mobile node":      {next: nextDest, header: home, src: other, right: true},
+		"a header without a list": {next: nextRouting, header: routed(0, 1), dst: dst, right: true},
+	} {
+		frame := ip6(c.next, join(c.header, udp))
+		if c.src != nil {
+			copy(frame[8:], c.src)
+		}
+		if c.dst != nil {
+			copy(frame[24:], c.dst)
+		}
+		if d.Decode(&p, LinkRaw, frame); p.BadL4Checksum == c.right || !p.HasL4 {
+			t.Errorf("%s: wrong %v", name, p.BadL4Checksum)
+		}
+	}
+}

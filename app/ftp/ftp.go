@@ -71,7 +71,7 @@ func probe(b []byte, dir contract.Direction, port uint16) contract.Verdict {
 		case port == 21:
 			return contract.Yes
 		}
-		text, whole := greeting(b)
+		text, whole := contract.Reply(b, greetingMax)
 		switch {
 		case !whole:
 			return contract.Maybe
@@ -104,22 +104,6 @@ func probe(b []byte, dir contract.Direction, port uint16) contract.Verdict {
 
 // greetingMax bounds the greeting, and the first command, that are waited for.
 const greetingMax = 1 << 10
-
-// greeting is the server's first reply, which goes on while its lines have a dash behind the code; whole says that all of
-// it is there, or as much as is waited for.
-func greeting(b []byte) (text []byte, whole bool) {
-	b = b[:min(len(b), greetingMax)]
-	for at := 0; ; {
-		i := bytes.IndexByte(b[at:], '\n')
-		if i < 0 {
-			return b, len(b) == greetingMax
-		}
-		line := b[at : at+i]
-		if at += i + 1; len(line) < 4 || line[3] != '-' {
-			return b[:at], true
-		}
-	}
-}
 
 // tx is a command with its replies.
 type tx struct {

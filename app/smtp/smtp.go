@@ -102,7 +102,7 @@ func probe(b []byte, dir contract.Direction, port uint16) contract.Verdict {
 		if !bytes.HasPrefix(b, []byte("220")) {
 			return contract.No
 		}
-		text, whole := greeting(b)
+		text, whole := contract.Reply(b, greetingMax)
 		if usual || bytes.Contains(text, []byte("SMTP")) {
 			return contract.Yes
 		}
@@ -122,22 +122,6 @@ func probe(b []byte, dir contract.Direction, port uint16) contract.Verdict {
 
 // greetingMax bounds the greeting that is waited for.
 const greetingMax = 1 << 10
-
-// greeting is the server's first reply, which goes on while its lines have a dash behind the code; whole says that all of
-// it is there, or as much as is waited for.
-func greeting(b []byte) (text []byte, whole bool) {
-	b = b[:min(len(b), greetingMax)]
-	for at := 0; ; {
-		i := bytes.IndexByte(b[at:], '\n')
-		if i < 0 {
-			return b, len(b) == greetingMax
-		}
-		line := b[at : at+i]
-		if at += i + 1; len(line) < 4 || line[3] != '-' {
-			return b[:at], true
-		}
-	}
-}
 
 // hasWord says whether line begins with word in either case.
 func hasWord(line []byte, word string) bool {
