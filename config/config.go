@@ -65,6 +65,8 @@ type Config struct {
 	State       string // folder of the state
 
 	KeepEve, KeepPackets, KeepPrivate Keep
+
+	Operation
 }
 
 // XFF is how alerts take the client's address from a header that proxies add.

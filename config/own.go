@@ -29,7 +29,8 @@ type own struct {
 		Listen          string `yaml:"listen"`
 		CountryDatabase string `yaml:"country-database"`
 	} `yaml:"console"`
-	Keep struct {
+	Control ownControl `yaml:"control"`
+	Keep    struct {
 		Eve     ownKeep `yaml:"eve"`
 		Packets ownKeep `yaml:"packets"`
 		Private ownKeep `yaml:"private"`
@@ -155,6 +156,9 @@ func (o *own) fill(c *Config) error {
 		c.Listen = o.Console.Listen
 	}
 	c.CountryFile = o.Console.CountryDatabase
+	if err := o.operation(c); err != nil {
+		return err
+	}
 	if len(o.Records.Types) > 0 {
 		c.EveTypes = map[string]bool{"attack": true, "decision": true, "heartbeat": true}
 		for _, n := range o.Records.Types {

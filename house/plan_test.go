@@ -43,14 +43,15 @@ var plan = []roomPlan{
 	{"console/*", []string{"attack", "evidence"}, "parts of the console: index, page"},
 	{"explain", []string{"capture", "capture/*", "decode", "rule", "attack", "console"}, "packets and rules in words, for a person"},
 	{"config", nil, "two file formats to one checked struct"},
+	{"control", nil, "the socket by which one speaks to a running shield, and the way to its merge point"},
 	{"rules", nil, "the shield's own rules, embedded"},
 	{"samples", []string{"capture", "capture/*"}, "small captures of our own, embedded, and the source that plays them"},
 	{"shield/clock", nil, "the time of a capture, which no forged stamp moves"},
 	{"shield/inforce", nil, "the rules and settings that a log keeps, so that detection can be run again"},
 	{"shield/records", []string{"evidence/durable"}, "the record file of a run: whole lines, mended after a crash, closed in time"},
-	{"shield", []string{"shield/clock", "shield/inforce", "shield/records", "capture", "capture/*", "decode", "defrag", "flow", "stream", "app", "app/contract", "rule", "detect", "hoststate", "behaviour", "attack", "evidence", "evidence/durable", "eve", "jsonline", "console", "explain", "config", "rules", "samples"}, "wires the rooms into an engine: workers, clock, merge point, ledger"},
+	{"shield", []string{"shield/clock", "shield/inforce", "shield/records", "capture", "capture/*", "decode", "defrag", "flow", "stream", "app", "app/contract", "rule", "detect", "hoststate", "behaviour", "attack", "evidence", "evidence/durable", "eve", "jsonline", "console", "explain", "config", "control", "rules", "samples"}, "wires the rooms into an engine: workers, clock, merge point, ledger"},
 	{"cases", []string{"shield", "config", "capture", "capture/*", "decode", "rules", "attack"}, "the runner of case files; tests only"},
-	{"cmd/*", []string{"shield", "config", "rule", "attack", "evidence", "console", "capture", "capture/*", "detect", "app", "rules", "samples"}, "flags, messages, exit codes"},
+	{"cmd/*", []string{"shield", "config", "control", "rule", "attack", "evidence", "console", "capture", "capture/*", "detect", "app", "rules", "samples"}, "flags, messages, exit codes"},
 	{"house", nil, "tests about the house itself"},
 }
 

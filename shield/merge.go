@@ -7,6 +7,7 @@ import (
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/behaviour"
+	"github.com/dejpha/dejpha/control"
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
@@ -27,6 +28,7 @@ type merger struct {
 	sealer     *sealer               // nil: nothing is sealed
 	records    *records.File         // of a run that is resumed: what out writes to; nil on recordings
 	reopen     <-chan struct{}       // the record file was moved away
+	asks       *control.Asks         // what others want done here
 	report     func(behaviour.Finding)
 	recent     *recent          // nil: nothing is sealed
 	seen       behaviour.Signal // the signal in hand
@@ -71,6 +73,7 @@ func (m *merger) apply(stretch []*epoch) {
 	if stretch[0].settled {
 		m.advance(m.now)
 	}
+	m.asks.Answer()
 }
 
 func (m *merger) one(f *finding, e *epoch) {
@@ -138,8 +141,7 @@ func (m *merger) observe(o attack.Observation, packets []Packet) {
 func (m *merger) advance(now int64) {
 	select {
 	case <-m.reopen:
-		m.fail(m.records.Reopen())
-		m.save() // the snapshot's offset is the new file's
+		_ = m.again()
 	default:
 	}
 	m.act(m.accounts.Advance(now))
@@ -153,6 +155,13 @@ func (m *merger) advance(now int64) {
 		m.told = now
 		m.watcher.Ledger(m.sum.Ledger, m.accounts.Open(), now)
 	}
+}
+
+// again goes on in a new record file: the old one was moved away.
+func (m *merger) again() error {
+	m.fail(m.records.Reopen())
+	m.save() // the snapshot's offset is the new file's
+	return m.err
 }
 
 const (

@@ -16,6 +16,7 @@ import (
 	"github.com/dejpha/dejpha/behaviour"
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/capture/file"
+	"github.com/dejpha/dejpha/control"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/defrag"
 	"github.com/dejpha/dejpha/eve"
@@ -191,7 +192,7 @@ func timeouts(fc *flow.Config, m map[string]map[string]int64) {
 }
 
 func newMerger(set *settings, out io.Writer, sum *Summary, seal *sealer) *merger {
-	m := &merger{set: set, out: out, sum: sum, sealer: seal, thresholds: hoststate.NewThresholds(thresholdTableMax), kinds: map[*rule.Rule]kindOfRule{}, open: map[attack.Key]uint64{}}
+	m := &merger{set: set, out: out, sum: sum, sealer: seal, thresholds: hoststate.NewThresholds(thresholdTableMax), kinds: map[*rule.Rule]kindOfRule{}, open: map[attack.Key]uint64{}, asks: control.NewAsks()}
 	m.accounts = attack.New(accountsConfig(set))
 	m.report = m.found
 	if seal != nil && set.detectors {

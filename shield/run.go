@@ -28,6 +28,10 @@ type RunOptions struct {
 	Stop   <-chan struct{}
 	Reopen <-chan struct{} // someone moved the record file away: go on in a new one; may be nil
 	Say    func(string)    // what a person should know of the start, one line each; nil: nobody listens
+
+	Socket   string // path of the control socket; "": none
+	Version  string // that the socket tells
+	Shutdown func() // ends the run as Stop does, for the socket's command; nil: it is not offered
 }
 
 // Run takes a source's frames through the shield until it ends or Stop is closed. It takes up what the last run in
@@ -65,6 +69,15 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	if x, ok := o.Source.(capture.Live); ok {
 		e.watch(x, now)
 	}
+	socket, err := e.attend(&o)
+	if err != nil {
+		_, _ = seal.close()
+		return nil, err
+	}
+	if socket != nil {
+		defer socket.Close()
+	}
+	defer e.merge.asks.End() // before the socket closes: nobody is left waiting
 	if o.Watch != nil {
 		if e.merge.watcher, err = o.Watch(seal.log.Origin(), seal.log.Verifier()); err != nil {
 			_, _ = seal.close()

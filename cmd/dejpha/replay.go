@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/dejpha/dejpha/shield"
@@ -77,7 +78,7 @@ func (c *replayCmd) Run(w *world) error {
 	if err := os.MkdirAll(c.Out, 0o755); err != nil {
 		return fmt.Errorf("cannot make the output folder: %w", err)
 	}
-	stop := interrupts()
+	stop, _ := interrupts()
 	progress := newProgress(w.stderr)
 	if !c.Each {
 		sum, err := setup.Replay(files, c.Out, shield.ReplayOptions{Stop: stop, Progress: progress.show})
@@ -213,18 +214,19 @@ func below(dir string) (found, others []string, err error) {
 	return found, others, err
 }
 
-// interrupts closes the channel at the first interrupt; the second ends the process at once.
-func interrupts() <-chan struct{} {
-	stop := make(chan struct{})
+// interrupts closes the channel at the first interrupt; the second ends the process at once. quit closes it, too.
+func interrupts() (stop <-chan struct{}, quit func()) {
+	ending := make(chan struct{})
+	quit = sync.OnceFunc(func() { close(ending) })
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
-		close(stop)
+		quit()
 		<-signals
 		os.Exit(exitFailed)
 	}()
-	return stop
+	return ending, quit
 }
 
 // workersMax is more than any machine this runs on has use for; the memory is shared among the workers.

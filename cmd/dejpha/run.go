@@ -61,16 +61,16 @@ func (c *runCmd) live(w *world, setup *shield.Setup, names []string) error {
 		return captureError(err)
 	}
 	defer src.Close()
-	stop := interrupts()
+	stop, quit := interrupts()
 	state := setup.Config.State
 	fmt.Fprintf(w.stdout, "Watching %s; what is counted is sealed in %s. Ctrl-C ends it.\n\n", strings.Join(names, ", "), filepath.Join(state, "evidence"))
 	show := &display{w: w, setup: setup, state: state, kind: evidence.Live, source: strings.Join(names, ", "), listen: c.Listen, off: c.NoPage}
-	return c.shielded(w, setup, show, src, stop)
+	return c.shielded(w, setup, show, src, stop, quit)
 }
 
 // samples plays the project's own captures.
 func (c *runCmd) samples(w *world, setup *shield.Setup) error {
-	stop := interrupts()
+	stop, quit := interrupts()
 	src, err := samples.Open(c.Pace, stop)
 	if err != nil {
 		return err
@@ -79,12 +79,13 @@ func (c *runCmd) samples(w *world, setup *shield.Setup) error {
 	state := filepath.Join(setup.Config.State, "demo")
 	fmt.Fprintf(w.stdout, "No interface is named (-i). The built-in sample captures are played through the shield;\nwhat it counts is a demonstration, sealed as such in %s. Ctrl-C ends it.\n\n", state)
 	show := &display{w: w, setup: setup, state: state, kind: evidence.Demo, source: "the project's own samples", listen: c.Listen, off: c.NoPage}
-	return c.shielded(w, setup, show, src, stop)
+	return c.shielded(w, setup, show, src, stop, quit)
 }
 
 // shielded runs the shield over a source and prints what it found.
-func (c *runCmd) shielded(w *world, setup *shield.Setup, show *display, src capture.Source, stop <-chan struct{}) error {
-	sum, err := setup.Run(shield.RunOptions{State: show.state, Kind: show.kind, Source: src, Watch: show.open, Stop: stop, Reopen: hangups(), Say: w.say})
+func (c *runCmd) shielded(w *world, setup *shield.Setup, show *display, src capture.Source, stop <-chan struct{}, quit func()) error {
+	sum, err := setup.Run(shield.RunOptions{State: show.state, Kind: show.kind, Source: src, Watch: show.open, Stop: stop, Reopen: hangups(), Say: w.say,
+		Socket: setup.Config.Socket(setup.Config.State), Version: version(), Shutdown: quit})
 	if sum != nil {
 		fmt.Fprintln(w.stdout)
 		sum.Print(w.stdout)
