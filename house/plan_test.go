@@ -35,6 +35,9 @@ var plan = []roomPlan{
 	{"behaviour", []string{"decode", "flow", "stream", "app", "app/contract", "hoststate"}, "own detectors, one file each"},
 	{"attack", nil, "accounts, classes, incidents, decisions"},
 	{"evidence/durable", nil, "the only code that syncs files"},
+	{"block", []string{"evidence/durable"}, "what is blocked, limited and guarded, and keeping the kernel to it"},
+	{"block/*", []string{"block"}, "one way of the kernel to block a folder: XDP, nftables"},
+	{"block/way", []string{"block", "block/*"}, "chooses the way: native XDP, generic XDP, nftables, none"},
 	{"evidence", []string{"attack", "evidence/durable"}, "segments, leaves, totals, tree, checkpoints, verification"},
 	{"jsonline", nil, "appends JSON to a reused buffer"},
 	{"eve", []string{"decode", "flow", "stream", "app", "app/contract", "detect", "rule", "behaviour", "attack", "jsonline"}, "records for other tools, one event type a file"},
@@ -49,9 +52,9 @@ var plan = []roomPlan{
 	{"shield/clock", nil, "the time of a capture, which no forged stamp moves"},
 	{"shield/inforce", nil, "the rules and settings that a log keeps, so that detection can be run again"},
 	{"shield/records", []string{"evidence/durable"}, "the record file of a run: whole lines, mended after a crash, closed in time"},
-	{"shield", []string{"shield/clock", "shield/inforce", "shield/records", "capture", "capture/*", "decode", "defrag", "flow", "stream", "app", "app/contract", "rule", "detect", "hoststate", "behaviour", "attack", "evidence", "evidence/durable", "eve", "jsonline", "console", "explain", "config", "control", "rules", "samples"}, "wires the rooms into an engine: workers, clock, merge point, ledger"},
+	{"shield", []string{"shield/clock", "shield/inforce", "shield/records", "capture", "capture/*", "decode", "defrag", "flow", "stream", "app", "app/contract", "rule", "detect", "hoststate", "behaviour", "attack", "block", "block/way", "evidence", "evidence/durable", "eve", "jsonline", "console", "explain", "config", "control", "rules", "samples"}, "wires the rooms into an engine: workers, clock, merge point, ledger"},
 	{"cases", []string{"shield", "config", "capture", "capture/*", "decode", "rules", "attack"}, "the runner of case files; tests only"},
-	{"cmd/*", []string{"shield", "config", "control", "rule", "attack", "evidence", "console", "capture", "capture/*", "detect", "app", "rules", "samples"}, "flags, messages, exit codes"},
+	{"cmd/*", []string{"shield", "config", "control", "rule", "attack", "block", "block/*", "block/way", "evidence", "console", "capture", "capture/*", "detect", "app", "rules", "samples"}, "flags, messages, exit codes"},
 	{"house", nil, "tests about the house itself"},
 }
 
