@@ -55,12 +55,13 @@ type Inline interface {
 }
 
 // Stats are running counts of a live source. After Stop and io.EOF they balance: Received is what Next yielded
-// + Dropped + Skipped + Damaged.
+// + Dropped + Skipped + Damaged + Bypassed.
 type Stats struct {
 	Received uint64 // seen by the kernel on the interface
 	Dropped  uint64 // of those, lost because the reader was too slow
 	Skipped  uint64 // of those, left out as second sight of a packet (loopback shows each twice)
 	Damaged  uint64 // of those, in a block whose headers lie
+	Bypassed uint64 // of those, sent on by the kernel without being shown
 }
 
 // ErrDamaged says that a capture cannot be read to its end.
