@@ -15,11 +15,17 @@ type Config struct {
 	Protected  func(netip.Addr) bool           // nil: the private ranges
 	Authorised func(netip.Addr) bool           // own and authorised origins
 	Decoy      func(netip.Addr) bool           // configured decoys
-	Guard      func(netip.Addr) bool           // never blocked
+	Guard      func(netip.Prefix) string       // why a part of it is never blocked; "": it may be
+	Shared     func(netip.Prefix) bool         // many people behind one address: limited, never blocked; nil: 100.64.0.0/10
+	Policy     *Policy                         // nil: DefaultPolicy
 	Sensor     uint32                          // number of this sensor, for merging
 	OpenMax    int                             // open accounts; 0: 65,536
 	Live       bool                            // verdicts act: outcomes may be foiled or contained
+	Enforce    bool                            // decisions act; else they say what they would have done
 }
+
+// carrierShared are the addresses behind which carriers put many customers (RFC 6598).
+var carrierShared = netip.MustParsePrefix("100.64.0.0/10")
 
 // openMax bounds the memory that an attacker can take by inventing origins and targets (about 2 KB each).
 const openMax = 65536
@@ -55,6 +61,10 @@ type Counters struct {
 	Late      uint64 // older than the clock: stamped with it
 	Forgotten uint64 // weak observations dropped at the cap
 	Overflown uint64 // attacks merged into an overflow account
+	Ceiling   uint64 // blocks that the ceiling stopped
+	Runaways  uint64 // minutes in which it did
+	Uncapped  uint64 // networks not blocked whole: as many as may be are
+	Unlimited uint64 // limits not set: as many as may be stand
 }
 
 // Accounts holds the open accounts. One owner; no locks. The zero value is not ready: use New.
@@ -67,7 +77,8 @@ type Accounts struct {
 	due      dueHeap
 	events   []Event
 	stories  incidents
-	repeats  map[string]uint32 // origins decided against, how often
+	judges   judge
+	ids      map[uint64]Key // of open attacks
 	Counters Counters
 }
 
@@ -97,15 +108,24 @@ func New(cfg Config) *Accounts {
 		cfg.Protected = func(a netip.Addr) bool { return a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsLoopback() }
 	}
 	no := func(netip.Addr) bool { return false }
-	for _, f := range []*func(netip.Addr) bool{&cfg.Authorised, &cfg.Decoy, &cfg.Guard} {
+	for _, f := range []*func(netip.Addr) bool{&cfg.Authorised, &cfg.Decoy} {
 		if *f == nil {
 			*f = no
 		}
 	}
+	if cfg.Guard == nil {
+		cfg.Guard = func(netip.Prefix) string { return "" }
+	}
+	if cfg.Shared == nil {
+		cfg.Shared = carrierShared.Overlaps
+	}
+	if cfg.Policy == nil {
+		cfg.Policy = DefaultPolicy()
+	}
 	if cfg.Zone == nil {
 		cfg.Zone = func(netip.Addr) (string, bool) { return "", false }
 	}
-	return &Accounts{cfg: cfg, now: math.MinInt64, open: map[Key]*account{}, repeats: map[string]uint32{}}
+	return &Accounts{cfg: cfg, now: math.MinInt64, open: map[Key]*account{}, judges: newJudge(), ids: map[uint64]Key{}}
 }
 
 // Open is how many accounts are open, those of weak observations included.
@@ -181,7 +201,7 @@ func (a *Accounts) group(o *Observation, class int) string {
 
 // Add takes one observation. It does not move the clock. The events are valid until the next call.
 func (a *Accounts) Add(o Observation) []Event {
-	a.events = a.events[:0]
+	a.events, a.judges.decisions = a.events[:0], a.judges.decisions[:0]
 	key, ok := a.Key(&o)
 	if !ok {
 		a.Counters.None++
@@ -200,6 +220,7 @@ func (a *Accounts) Add(o Observation) []Event {
 	weakly := a.fill(p, &o)
 	prev := acc.before(p)
 	a.judge(acc, p, prev, weakly, o.Time)
+	a.decide(acc, p, &o)
 	if a.pieces > a.cfg.OpenMax {
 		a.shed()
 	}
@@ -261,6 +282,7 @@ func (acc *account) before(p *piece) *tail {
 func (a *Accounts) judge(acc *account, p *piece, prev *tail, weakly bool, t int64) {
 	if prev != nil && prev.Passed && prev.ID != 0 && p.ID == 0 {
 		p.continueFrom(prev)
+		a.known(acc, p)
 	}
 	if !p.Passed && weakly {
 		list := p.Weak
@@ -277,6 +299,7 @@ func (a *Accounts) judge(acc *account, p *piece, prev *tail, weakly bool, t int6
 func (a *Accounts) opened(acc *account, p *piece, t int64) {
 	a.lastID++
 	p.ID, p.Opened = a.lastID, t
+	a.known(acc, p)
 	p.Weak = nil
 	p.Incident = a.stories.of(acc.key, p, t)
 	a.events = append(a.events, Event{Opened, acc.key, a.record(acc, p, "opened")})
@@ -337,7 +360,11 @@ func (a *Accounts) closeBefore(limit, end int64) {
 
 func (a *Accounts) dropTail(it dueItem) {
 	if it.acc.tail != nil && it.acc.tail.Last+int64(table[it.acc.key.Class].Gap) <= it.at {
+		gone := piece{ID: it.acc.tail.ID}
 		it.acc.tail = nil
+		if !slices.ContainsFunc(it.acc.pieces, func(p *piece) bool { return p.ID == gone.ID }) {
+			a.unknown(it.acc, &gone)
+		}
 	}
 	a.forget(it.acc)
 }
@@ -372,11 +399,13 @@ func (a *Accounts) close(acc *account, p *piece, at int64) {
 		for _, q := range acc.pieces {
 			if prev := acc.before(q); prev == acc.tail && prev.ID != 0 && q.ID != prev.ID {
 				q.continueFrom(prev)
+				a.known(acc, q)
 			} else if prev == acc.tail {
 				a.judge(acc, q, prev, true, q.First)
 			}
 		}
 	}
+	a.unknown(acc, p)
 	a.forget(acc)
 }
 
@@ -407,6 +436,7 @@ func (a *Accounts) shed() {
 		} else if !s.p.Continues {
 			a.overflow(s.acc.key, s.p)
 		}
+		a.unknown(s.acc, s.p)
 		a.forget(s.acc)
 	}
 }

@@ -401,29 +401,6 @@ func TestIncidentFollowsTheStory(t *testing.T) {
 	}
 }
 
-func TestDecisions(t *testing.T) {
-	a := New(Config{Guard: func(ip netip.Addr) bool { return ip == netip.MustParseAddr("192.0.2.254") }})
-	decide := func(o Observation) (Decision, bool) {
-		ev := a.Add(o)
-		return a.Decide(&ev[0].Record)
-	}
-	d, ok := decide(seen("exploit", "192.0.2.1", "10.0.0.1", 0))
-	if !ok || d.Action != ActionWouldBlock || d.Until != at(600) {
-		t.Errorf("first: %+v", d)
-	}
-	if d, _ = decide(seen("exploit", "192.0.2.1", "10.0.1.1", 0)); d.Until != at(1200) {
-		t.Errorf("second: %+v", d)
-	}
-	if d, ok = decide(seen("exploit", "192.0.2.254", "10.0.1.1", 0)); !ok || d.Action != ActionAlert {
-		t.Errorf("guarded: %+v", d)
-	}
-	forged := seen("exploit", "192.0.2.9", "10.0.1.1", 0)
-	forged.Proven = false
-	if _, ok = decide(forged); ok {
-		t.Error("an unproven origin was decided against")
-	}
-}
-
 func FuzzRestore(f *testing.F) {
 	a := New(Config{})
 	a.Add(seen("exploit", "192.0.2.1", "10.0.0.1", 0))

@@ -45,6 +45,7 @@ type Observation struct {
 	Result         string // Succeeded, Failed, or "" unknown
 	Refused        bool   // the target refused it (RST, ICMP unreachable) and the shield let it through
 	Stopped        bool   // a live verdict stopped it before the target
+	Reset          bool   // and answered it with a reset
 }
 
 // Values of a Record's fields, in the order of the evidence's numbers.

@@ -59,6 +59,8 @@ const (
 	sawInside
 	sawOutside
 	sawProven
+	sawTold // the verdict's decision was told
+	sawCut  // the shield cut it off: a block or limit acts because of it
 )
 
 // weak is a weak observation (or N of one time and target), kept until the threshold is passed.

@@ -53,7 +53,7 @@ func (p *piece) result() string {
 // outcome is observed on recordings, whatever would have been done.
 func (a *Accounts) outcome(p *piece) string {
 	switch {
-	case !a.cfg.Live || p.Seen&sawStopped == 0:
+	case !a.cfg.Live || p.Seen&(sawStopped|sawCut) == 0:
 		return Observed
 	case p.Seen&sawPassed != 0:
 		return Contained

@@ -12,7 +12,8 @@ import (
 	"strconv"
 )
 
-const snapshotVersion = 1
+// snapshotVersion 2 holds the judge; of version 1 everything else is taken.
+const snapshotVersion = 2
 
 type snapshot struct {
 	Version   int               `json:"version"`
@@ -21,7 +22,7 @@ type snapshot struct {
 	LastID    uint64            `json:"last_id"`
 	Accounts  []savedAccount    `json:"accounts"`
 	Incidents []incident        `json:"incidents,omitempty"`
-	Repeats   map[string]uint32 `json:"repeats,omitempty"`
+	Judge     savedJudge     `json:"judge"`
 	Counters  Counters          `json:"counters"`
 }
 
@@ -33,7 +34,7 @@ type savedAccount struct {
 
 // Snapshot is the open accounts as bytes; the same accounts give the same bytes.
 func (a *Accounts) Snapshot() ([]byte, error) {
-	s := snapshot{Version: snapshotVersion, Table: TableVersion, Now: a.now, LastID: a.lastID, Incidents: a.stories.saved(), Repeats: a.repeats, Counters: a.Counters}
+	s := snapshot{Version: snapshotVersion, Table: TableVersion, Now: a.now, LastID: a.lastID, Incidents: a.stories.saved(), Judge: a.judges.saved(), Counters: a.Counters}
 	s.Accounts = a.saved()
 	b, err := json.Marshal(&s)
 	if err != nil {
@@ -58,15 +59,13 @@ func (a *Accounts) Restore(b []byte) error {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return fmt.Errorf("reading open accounts: %w", err)
 	}
-	if s.Version != snapshotVersion || s.Table != TableVersion {
+	if s.Version < 1 || s.Version > snapshotVersion || s.Table != TableVersion {
 		return fmt.Errorf("reading open accounts: version %d of %q, this program knows %d of %q", s.Version, s.Table, snapshotVersion, TableVersion)
 	}
 	fresh := New(a.cfg)
 	fresh.now, fresh.lastID, fresh.Counters = s.Now, s.LastID, s.Counters
 	fresh.stories.restore(s.Incidents)
-	if s.Repeats != nil {
-		fresh.repeats = s.Repeats
-	}
+	fresh.judges.restore(&s.Judge)
 	for _, x := range s.Accounts {
 		if int(x.Key.Class) >= len(table) {
 			return errors.New("reading open accounts: unknown class")
@@ -79,6 +78,7 @@ func (a *Accounts) Restore(b []byte) error {
 			}
 			p.limits()
 			fresh.push(acc, p)
+			fresh.known(acc, p)
 		}
 		fresh.dueTail(acc)
 	}
@@ -121,6 +121,7 @@ func (a *Accounts) Merge(other *Accounts) error {
 		}
 	}
 	a.lastID = max(a.lastID, other.lastID)
+	a.judges.merge(&copied.judges)
 	return nil
 }
 
@@ -144,6 +145,7 @@ func (a *Accounts) mergePiece(acc *account, p *piece) {
 		p.Passed, p.Weak = true, nil
 	}
 	a.push(acc, p)
+	a.known(acc, p)
 }
 
 // Due is a time before which Advance has nothing to close, ns.
@@ -174,6 +176,7 @@ func (a *Accounts) Sealed(records []Record) {
 			}
 			p.dead = true
 			a.pieces--
+			a.unknown(acc, p)
 			return true
 		})
 	}
@@ -212,6 +215,7 @@ func (a *Accounts) cutOff(r *Record) {
 	for _, q := range acc.pieces {
 		if acc.before(q) == acc.tail && q.ID != r.ID {
 			q.continueFrom(acc.tail)
+			a.known(acc, q)
 		}
 	}
 }
