@@ -16,14 +16,14 @@ import (
 const snapshotVersion = 2
 
 type snapshot struct {
-	Version   int               `json:"version"`
-	Table     string            `json:"table"`
-	Now       int64             `json:"now"`
-	LastID    uint64            `json:"last_id"`
-	Accounts  []savedAccount    `json:"accounts"`
-	Incidents []incident        `json:"incidents,omitempty"`
+	Version   int            `json:"version"`
+	Table     string         `json:"table"`
+	Now       int64          `json:"now"`
+	LastID    uint64         `json:"last_id"`
+	Accounts  []savedAccount `json:"accounts"`
+	Incidents []incident     `json:"incidents,omitempty"`
 	Judge     savedJudge     `json:"judge"`
-	Counters  Counters          `json:"counters"`
+	Counters  Counters       `json:"counters"`
 }
 
 type savedAccount struct {

@@ -59,6 +59,8 @@ type Config struct {
 	Authorised  []string // origins whose attacks are shown and not counted
 	Decoys      []string
 	Zones       map[string][]string
+	Guard       []string // addresses and networks that are never blocked
+	Policy      Policy
 	Interfaces  []string
 	Listen      string // of the console
 	CountryFile string // MMDB of countries for the console; "": its own table

@@ -21,6 +21,8 @@ type own struct {
 	Zones      map[string][]string `yaml:"zones"`
 	Interfaces []string            `yaml:"interfaces"`
 	Rules      []string            `yaml:"rules"`
+	Guard      []string            `yaml:"guard"`
+	Policy     ownPolicy           `yaml:"policy"`
 	Variables  struct {
 		Addresses map[string]string `yaml:"addresses"`
 		Ports     map[string]string `yaml:"ports"`
@@ -147,6 +149,10 @@ func (o *own) fill(c *Config) error {
 	for k, v := range o.Variables.Ports {
 		c.PortVars[k] = v
 	}
+	if err := o.Policy.fill(&c.Policy); err != nil {
+		return err
+	}
+	c.Guard = o.Guard
 	c.Protected, c.Authorised, c.Decoys, c.Zones, c.Interfaces, c.RuleFiles = o.Protected, o.Authorised, o.Decoys, o.Zones, o.Interfaces, o.Rules
 	c.Payload, c.Packet, c.CommunityID = o.Records.Payload, o.Records.Packet, o.Records.CommunityID
 	if o.State != "" {
@@ -207,7 +213,7 @@ func (o *own) sizes(c *Config) error {
 
 // networks checks every address and prefix, so that a slip is named where it stands.
 func (o *own) networks() error {
-	lists := map[string][]string{"protected": o.Protected, "authorised": o.Authorised, "decoys": o.Decoys}
+	lists := map[string][]string{"protected": o.Protected, "authorised": o.Authorised, "decoys": o.Decoys, "guard": o.Guard, "policy.shared": o.Policy.Shared}
 	for name, l := range o.Zones {
 		lists["zones."+name] = l
 	}

@@ -101,6 +101,9 @@ func lines() (all []byte) {
 	all = AppendHeartbeat(all, at, Ledger{Received: 6, Inspected: 2, Bypassed: 1, KernelDrops: 1, Shed: 1, Undecodable: 1}, 3)
 	all = AppendDecision(all, &attack.Decision{Time: at, Action: attack.ActionWouldBlock, Until: at + 6e11, Origin: "192.0.2.7", Attack: 5, Class: "scan",
 		Points: 50, Policy: "severity 2", Undo: "dejpha unblock 192.0.2.7"})
+	all = AppendDecision(all, &attack.Decision{Time: at, Action: attack.ActionRateLimit, Until: at + 6e11, Origin: "unproven", Rate: 200, Attack: 6, Class: "flood",
+		Policy: "flood, unproven", Limit: &attack.Limit{Target: netip.MustParsePrefix("192.0.2.0/24"), Kind: attack.LimitUDP, Proto: 17, Port: 53, Rate: 200, Burst: 200}})
+	all = AppendDecision(all, &attack.Decision{Time: at, Action: attack.ActionBlock, Origin: "192.0.2.7", Prefix: netip.MustParsePrefix("192.0.2.7/32"), Policy: "by a person", By: "root: \"noise\""})
 	return attacks(all)
 }
 

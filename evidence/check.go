@@ -28,6 +28,7 @@ type Report struct {
 	TotalsLeaves  uint64
 	Ledger        Ledger
 	Retained      uint64 // files of packets, private parts and records that fell to retention, as the log says
+	Decisions     uint64 // whom each was against is in a private part of its own
 	PrivateOpen   uint64 // private parts opened, each agreeing with its commitment
 	Erased        uint64
 	Packets       uint64   // packets kept, each agreeing with its hash
@@ -55,7 +56,7 @@ func (r *Report) problem(f string, args ...any) {
 // Print writes the report for a person; its last line is the verdict.
 func (r *Report) Print(w io.Writer) {
 	fmt.Fprintf(w, "log        %s, %d leaves, root %s\n", r.Origin, r.Size, r.Root)
-	fmt.Fprintf(w, "counted    %d attacks; %d private parts open, %d erased; packets of %d\n", r.Attacks, r.PrivateOpen, r.Erased, r.Packets)
+	fmt.Fprintf(w, "counted    %d attacks; decided %d times; %d private parts open, %d erased; packets of %d\n", r.Attacks, r.Decisions, r.PrivateOpen, r.Erased, r.Packets)
 	l := r.Ledger
 	fmt.Fprintf(w, "packets    %d received = %d inspected + %d bypassed + %d dropped by the kernel + %d shed + %d undecodable\n", l.Received, l.Inspected, l.Bypassed, l.KernelDrops, l.Shed, l.Undecodable)
 	named(w, "restart    ", r.Restarts, r.RestartCount)
@@ -343,6 +344,8 @@ func (c *checker) event(i int64, b []byte) {
 		}
 	case CodeRestart:
 		c.restart("restart at %s: %.200q", stamp(e.Time), e.Data)
+	case CodeDecision:
+		c.r.Decisions++
 	case CodeErasure:
 		c.erasures[int64(e.Attack)-1] = true
 	case CodeRetention:

@@ -99,8 +99,8 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	if report.RestartCount == 0 {
 		t.Error("no restart is named by the log")
 	}
-	if report.PrivateOpen != report.Attacks || report.Erased != 0 {
-		t.Errorf("%d attacks, %d private parts open", report.Attacks, report.PrivateOpen)
+	if report.PrivateOpen != report.Attacks+report.Decisions || report.Erased != 0 {
+		t.Errorf("%d attacks, %d decisions, %d private parts open", report.Attacks, report.Decisions, report.PrivateOpen)
 	}
 	checkEveryLeafHasItsLine(t, state, records)
 	checkOnce(t, records)

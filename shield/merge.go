@@ -32,6 +32,7 @@ type merger struct {
 	report     func(behaviour.Finding)
 	recent     *recent          // nil: nothing is sealed
 	seen       behaviour.Signal // the signal in hand
+	enforcer   enforcer         // nil: nothing is kept from anybody
 	line       []byte
 	sum        *Summary
 	err        error       // the first write that failed
@@ -124,6 +125,8 @@ func (m *merger) found(f behaviour.Finding) {
 // observe adds an observation to the accounts and acts on what it opens.
 func (m *merger) observe(o attack.Observation, packets []Packet) {
 	events := m.accounts.Add(o)
+	m.enforce()
+	defer m.decided()
 	if m.sealer != nil && len(packets) > 0 {
 		if key, ok := m.accounts.Key(&o); ok {
 			m.sealer.keep(key, packets)
@@ -199,10 +202,6 @@ func (m *merger) act(events []attack.Event) {
 			}
 			m.line = eve.AppendAttack(m.line[:0], &ev.Record)
 			m.write(m.line)
-			if d, ok := m.accounts.Decide(&ev.Record); ok {
-				m.line = eve.AppendDecision(m.line[:0], &d)
-				m.write(m.line)
-			}
 		case attack.Closed:
 			delete(m.open, ev.Key)
 			if m.sealer == nil || ev.Record.Authorised {

@@ -157,7 +157,8 @@ func accountsConfig(set *settings) attack.Config {
 		Zone: set.zone, Protected: func(a netip.Addr) bool { return contains(set.protected, a) },
 		Authorised: func(a netip.Addr) bool { return contains(set.authorised, a) },
 		Decoy:      func(a netip.Addr) bool { return contains(set.decoys, a) },
-		Live:       !set.recording,
+		Guard:      set.guard.Why, Shared: set.guard.Shared, Policy: set.policy,
+		Live: !set.recording,
 	}
 }
 

@@ -32,7 +32,7 @@ func recordings(t *testing.T, every int) []string {
 	return names
 }
 
-// attackLines plays a capture and returns its attack lines.
+// attackLines plays a capture and returns its attack and decision lines.
 func attackLines(t *testing.T, name string, workers int) []byte {
 	t.Helper()
 	setup, err := NewSetup(SetupOptions{Detectors: true, Workers: workers})
@@ -53,7 +53,7 @@ func attackLines(t *testing.T, name string, workers int) []byte {
 	}
 	var lines []byte
 	for _, line := range bytes.SplitAfter(text, []byte("\n")) {
-		if bytes.Contains(line, []byte(`"event_type":"attack"`)) {
+		if bytes.Contains(line, []byte(`"event_type":"attack"`)) || bytes.Contains(line, []byte(`"event_type":"decision"`)) {
 			lines = append(lines, line...)
 		}
 	}

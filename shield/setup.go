@@ -14,12 +14,14 @@ import (
 	"sort"
 
 	"github.com/dejpha/dejpha/app"
+	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/config"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/defrag"
 	"github.com/dejpha/dejpha/detect"
 	"github.com/dejpha/dejpha/rule"
 	"github.com/dejpha/dejpha/rules"
+	"github.com/dejpha/dejpha/shield/policy"
 	"github.com/dejpha/dejpha/stream"
 )
 
@@ -67,6 +69,8 @@ type settings struct {
 	authorised []netip.Prefix
 	decoys     []netip.Prefix
 	zones      []zone
+	policy     *attack.Policy
+	guard      *policy.Guard // of the configuration; a live run adds the machine's own
 	recording  bool
 	memory     int64 // of one worker
 	policies   []osPolicy
@@ -133,6 +137,9 @@ func NewSetup(o SetupOptions) (*Setup, error) {
 	}
 	if s.settings.decoys, err = prefixes(c.Decoys, nil); err != nil {
 		return nil, fmt.Errorf("decoys: %w", err)
+	}
+	if err := s.settings.decisions(c); err != nil {
+		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Zones)) {
 		list, err := prefixes(c.Zones[name], nil)

@@ -25,6 +25,7 @@ type Summary struct {
 	ByOutcome   map[string]uint64
 	ByRisk      map[string]uint64
 	ByOrigin    map[string]uint64
+	ByDecision  map[string]uint64
 	Captures    int
 	CutCaptures int // ended inside their last record
 	Elapsed     time.Duration
@@ -48,6 +49,9 @@ func (s *Summary) count(r *attack.Record) {
 	inc(&s.ByOrigin, r.OriginText())
 }
 
+// decided adds one decision.
+func (s *Summary) decided(d *attack.Decision) { inc(&s.ByDecision, d.Action) }
+
 func inc(m *map[string]uint64, key string) {
 	if *m == nil {
 		*m = map[string]uint64{}
@@ -70,7 +74,7 @@ func (s *Summary) Add(o *Summary) {
 	for _, p := range []struct {
 		to   *map[string]uint64
 		from map[string]uint64
-	}{{&s.ByClass, o.ByClass}, {&s.ByOutcome, o.ByOutcome}, {&s.ByRisk, o.ByRisk}, {&s.ByOrigin, o.ByOrigin}, {&s.Reasons, o.Reasons}, {&s.Limits, o.Limits}} {
+	}{{&s.ByClass, o.ByClass}, {&s.ByOutcome, o.ByOutcome}, {&s.ByRisk, o.ByRisk}, {&s.ByOrigin, o.ByOrigin}, {&s.ByDecision, o.ByDecision}, {&s.Reasons, o.Reasons}, {&s.Limits, o.Limits}} {
 		for k, n := range p.from {
 			if *p.to == nil {
 				*p.to = map[string]uint64{}
@@ -98,6 +102,7 @@ func (s *Summary) Print(w io.Writer) {
 	section(w, "  by outcome", s.ByOutcome, 3)
 	section(w, "  by risk   ", s.ByRisk, 3)
 	section(w, "  origins   ", s.ByOrigin, originsShown)
+	section(w, "decisions ", s.ByDecision, len(s.ByDecision))
 	fmt.Fprintf(w, "alerts     %d\n", s.Alerts)
 	if s.CutCaptures > 0 {
 		fmt.Fprintf(w, "captures   %d of %d end inside their last record\n", s.CutCaptures, s.Captures)
