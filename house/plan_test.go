@@ -52,12 +52,8 @@ var plan = []roomPlan{
 	{"shield/clock", nil, "the time of a capture, which no forged stamp moves"},
 	{"shield/inforce", nil, "the rules and settings that a log keeps, so that detection can be run again"},
 	{"shield/records", []string{"evidence/durable"}, "the record file of a run: whole lines, mended after a crash, closed in time"},
-<<<<<<< HEAD
-	{"shield", []string{"shield/clock", "shield/inforce", "shield/records", "capture", "capture/*", "decode", "defrag", "flow", "stream", "app", "app/contract", "rule", "detect", "hoststate", "behaviour", "attack", "block", "block/way", "evidence", "evidence/durable", "eve", "jsonline", "console", "explain", "config", "control", "rules", "samples"}, "wires the rooms into an engine: workers, clock, merge point, ledger"},
-=======
 	{"shield/policy", []string{"attack", "config"}, "what is decided about whom, and who is never blocked: from the configuration and the machine"},
-	{"shield", []string{"shield/clock", "shield/policy", "shield/inforce", "shield/records", "capture", "capture/*", "decode", "defrag", "flow", "stream", "app", "app/contract", "rule", "detect", "hoststate", "behaviour", "attack", "evidence", "evidence/durable", "eve", "jsonline", "console", "explain", "config", "rules", "samples"}, "wires the rooms into an engine: workers, clock, merge point, ledger"},
->>>>>>> 925b480 (attack, shield: decide by points of proven observations)
+	{"shield", []string{"shield/clock", "shield/inforce", "shield/policy", "shield/records", "capture", "capture/*", "decode", "defrag", "flow", "stream", "app", "app/contract", "rule", "detect", "hoststate", "behaviour", "attack", "block", "block/way", "evidence", "evidence/durable", "eve", "jsonline", "console", "explain", "config", "control", "rules", "samples"}, "wires the rooms into an engine: workers, clock, merge point, ledger"},
 	{"cases", []string{"shield", "config", "capture", "capture/*", "decode", "rules", "attack"}, "the runner of case files; tests only"},
 	{"cmd/*", []string{"shield", "config", "control", "rule", "attack", "block", "block/*", "block/way", "evidence", "console", "capture", "capture/*", "detect", "app", "rules", "samples"}, "flags, messages, exit codes"},
 	{"house", nil, "tests about the house itself"},
