@@ -54,6 +54,22 @@ type Inline interface {
 	Inject(iface uint16, frame []byte) error
 }
 
+// Exposed is an inline source that traffic can go past, or be stopped at, without being shown: while no process stands
+// there, or one that does not answer.
+type Exposed interface {
+	// Unprotected yields a stretch of time that was not reported before; ok is false when there is none. Called from the
+	// source's goroutine.
+	Unprotected() (gap Gap, ok bool)
+}
+
+// Gap is a stretch of time without protection.
+type Gap struct {
+	From, To int64  // ns since 1970 UTC
+	Passed   uint64 // frames that went on without being shown
+	Stopped  uint64 // frames that the kernel stopped, because it was told to
+	Done     func() // says that it is on record, else it is yielded again at the next start; from any goroutine, before Close
+}
+
 // Stats are running counts of a live source. After Stop and io.EOF they balance: Received is what Next yielded
 // + Dropped + Skipped + Damaged + Bypassed.
 type Stats struct {

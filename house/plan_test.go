@@ -12,7 +12,7 @@ type roomPlan struct {
 // left imports anything on its right). "app/*" is every folder below app without a line of its own.
 var plan = []roomPlan{
 	{"capture", nil, "where packets come from: the frame and the source every kind of capture offers"},
-	{"capture/*", []string{"capture"}, "one source a folder: recorded files, AF_PACKET, NFQUEUE; seeds and network namespaces for tests"},
+	{"capture/*", []string{"capture"}, "one source a folder: recorded files, AF_PACKET, NFQUEUE, a bridge; seeds and network namespaces for tests"},
 	{"decode", nil, "bytes to layers in one reused Packet"},
 	{"defrag", []string{"decode"}, "fragments to whole datagrams"},
 	{"flow", []string{"decode"}, "keys, table, states, timeouts"},
