@@ -426,16 +426,16 @@ func refuse(r *chain.Refusal) *Refusal { return &Refusal{Pos: r.Pos, Why: r.Why}
 
 // sharedIndex is the index of a keyword in app.Shared plus 1, 0 if it is none.
 func (c *compiler) sharedIndex(name string) int {
-	if c.shared == nil {
-		c.shared = map[string]int{}
+	if c.keywords == nil {
+		c.keywords = map[string]int{}
 		for j, k := range app.Shared() {
-			c.shared[k.Name] = j + 1
+			c.keywords[k.Name] = j + 1
 			for _, a := range k.Aliases {
-				c.shared[a] = j + 1
+				c.keywords[a] = j + 1
 			}
 		}
 	}
-	return c.shared[name]
+	return c.keywords[name]
 }
 
 // keywordIn finds a keyword of a protocol for a direction, -1 if it has none.

@@ -3,33 +3,50 @@ package detect
 import (
 	"sort"
 
+	"github.com/dejpha/dejpha/detect/literal"
 	"github.com/dejpha/dejpha/rule"
 )
 
 // Compile files the rules. Refused rules are absent from the set and named with the reason.
 func Compile(rules []*rule.Rule, opts Options) (*Set, []Refusal) {
+	return newCompiler(opts).all(rules)
+}
+
+func newCompiler(opts Options) *compiler {
 	if opts.AlertsMax == 0 {
 		opts.AlertsMax = 15
 	}
 	if opts.ChunkBytes == 0 {
 		opts.ChunkBytes = 2560
 	}
-	s := &Set{opts: opts, names: newNames()}
-	c := &compiler{set: s, addresses: map[string]int32{}}
-	var refused []Refusal
-	for _, r := range order(rules, opts.ActionOrder) {
-		g, why := c.compile(r)
-		if why != nil {
-			why.Rule = r
-			refused = append(refused, *why)
-			continue
+	s := &Set{opts: opts, names: newNames(), addresses: map[string]int32{}, matchers: map[[32]byte]*literal.Matcher{}, self: &lineage{}}
+	return &compiler{set: s, shelf: shelf{now: s.matchers, counts: &s.counts}}
+}
+
+// all compiles and files the rules.
+func (c *compiler) all(rules []*rule.Rule) (s *Set, refused []Refusal) {
+	s = c.set
+	s.rules = make([]sig, 0, len(rules))
+	for _, r := range order(rules, s.opts.ActionOrder) {
+		g, was := c.shared(r)
+		if was < 0 {
+			var why *Refusal
+			if g, why = c.compile(r); why != nil {
+				why.Rule = r
+				refused = append(refused, *why)
+				continue
+			}
 		}
-		s.rules = append(s.rules, g)
+		s.rules, s.was = append(s.rules, g), append(s.was, was)
 		s.vars = max(s.vars, g.vars)
 	}
 	for i := range s.rules {
 		s.rules[i].names = &s.names
 	}
+	if c.old == nil {
+		s.fresh = len(s.addrs) + len(s.names.buffers)
+	}
+	c.old, c.index = nil, nil
 	c.file()
 	return s, refused
 }
@@ -119,9 +136,13 @@ func flowIntUse(c rule.Condition) (sets, reads bool) {
 }
 
 type compiler struct {
-	set       *Set
-	addresses map[string]int32
-	shared    map[string]int
+	set      *Set
+	keywords map[string]int // those that all protocols share
+	shelf    shelf
+
+	old   *Set // nil: nothing is shared
+	index map[*rule.Rule]uint32
+	twins map[*rule.Rule]*rule.Rule
 }
 
 func (c *compiler) address(a rule.Addresses) int32 {
@@ -132,11 +153,11 @@ func (c *compiler) address(a rule.Addresses) int32 {
 	if key == "" {
 		key = string(rune(len(c.set.addrs))) + "unnamed"
 	}
-	i, ok := c.addresses[key]
+	i, ok := c.set.addresses[key]
 	if !ok {
 		i = int32(len(c.set.addrs))
 		c.set.addrs = append(c.set.addrs, makeAddresses(a))
-		c.addresses[key] = i
+		c.set.addresses[key] = i
 	}
 	return i
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/detect/literal"
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
@@ -154,13 +155,22 @@ type Set struct {
 	counts   Counts
 	addrs    []addressSet
 	vars     int
-	onApp    bool // some rule waits for an event of app itself
+
+	addresses map[string]int32 // into addrs, by their text
+	matchers  map[[32]byte]*literal.Matcher
+	fresh     int      // addresses and buffers when the tables were made from scratch
+	self      *lineage // this set
+	from      *lineage // the set that this one shares with; nil: none
+	was       []int32  // where each rule stood in it, -1: it is new
+
+	onApp bool // some rule waits for an event of app itself
 }
 
 // Counts says how the rules were filed.
 type Counts struct {
 	Rules, IPOnly, Packet, Stream, Transaction, Literals, Matchers int
-	MatcherBytes                                                   int
+	MatcherBytes                                                   int // of different matchers
+	Shared                                                         int // matchers taken over from the set before
 }
 
 // Counts of the set.

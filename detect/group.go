@@ -2,6 +2,7 @@ package detect
 
 import (
 	"hash/fnv"
+	"slices"
 	"sort"
 
 	"github.com/dejpha/dejpha/app/contract"
@@ -52,20 +53,20 @@ func (b *litBuilder) add(f *chain.Fast, index uint32, bounds bool) {
 	}
 }
 
-func (b *litBuilder) build(c *Counts) litGroup {
+func (b *litBuilder) build(f *shelf) litGroup {
 	g := litGroup{always: b.always}
 	if len(b.pats) == 0 {
 		return g
 	}
-	g.matcher = literal.Build(b.pats)
+	g.matcher = f.matcher(b.pats)
 	g.starts = make([]uint32, len(b.lists)+1)
 	for i, l := range b.lists {
 		g.rules = append(g.rules, l...)
 		g.starts[i+1] = uint32(len(g.rules))
 	}
-	c.Literals += len(b.pats)
-	c.Matchers++
-	c.MatcherBytes += g.matcher.Bytes() + 4*len(g.rules) + 4*len(g.starts)
+	g.rules = slices.Clip(g.rules)
+	f.counts.Literals += len(b.pats)
+	f.counts.MatcherBytes += 4*len(g.rules) + 4*len(g.starts)
 	return g
 }
 
@@ -131,7 +132,7 @@ func (c *compiler) file() {
 	}
 	s.protos = make([]protoPlan, len(plans))
 	for a := range plans {
-		s.protos[a] = plans[a].build(&s.counts)
+		s.protos[a] = plans[a].build(&c.shelf)
 	}
 }
 
@@ -302,7 +303,7 @@ func (c *compiler) buildGroup(rules []uint32, transport int) portGroup {
 			stream.add(&g.fast.Fast, i, true)
 		}
 	}
-	return portGroup{packet: packet.build(&c.set.counts), stream: stream.build(&c.set.counts)}
+	return portGroup{packet: packet.build(&c.shelf), stream: stream.build(&c.shelf)}
 }
 
 // protoPlan is what is looked at in transactions of one protocol, by direction.
@@ -414,14 +415,14 @@ func (s *sig) cheapest() int {
 	return best
 }
 
-func (b *planBuilder) build(c *Counts) protoPlan {
+func (b *planBuilder) build(f *shelf) protoPlan {
 	var p protoPlan
 	for d := range b.dirs {
 		x := &b.dirs[d]
 		dp := &p.dirs[d]
 		dp.events = x.events
 		for _, e := range x.entries {
-			e.group = e.lits.build(c)
+			e.group = e.lits.build(f)
 			dp.entries = append(dp.entries, e.planEntry)
 		}
 		sort.Slice(dp.entries, func(i, j int) bool {

@@ -106,6 +106,7 @@ type names struct {
 	buffers  []bufferKind
 	byBuffer map[string]int
 	bitNames []string
+	era      uint32 // the numbers of bits mean something else than in a set of another era
 }
 
 // bufferKind is a buffer with its transforms: scanned once for all rules that use it.

@@ -61,6 +61,9 @@ func (w *Worker) transactions(in *Input, plan *protoPlan) {
 		if st.NoInspect[0] && st.NoInspect[1] {
 			continue
 		}
+		if st.DetectSet != w.renewed { // seen by another set
+			w.again(st)
+		}
 		switch st.OneWay { // nothing of it travels the other way: rules have no business there
 		case 1:
 			st.NoInspect[contract.ToClient] = true
@@ -77,6 +80,15 @@ func (w *Worker) transactions(in *Input, plan *protoPlan) {
 		if st.NoInspect[0] && st.NoInspect[1] && st.Detect != 0 {
 			w.dropTx(st, in.Flow)
 		}
+	}
+}
+
+// again lets the rules of a new set look at a transaction from its beginning.
+func (w *Worker) again(st *contract.TxState) {
+	st.DetectSet = w.renewed
+	st.DetectSeen, st.DetectEvent, st.Inspected = [2]uint64{}, [2]uint8{}, [2]uint8{}
+	if st.Detect != 0 {
+		w.txs[st.Detect].seen = [2][streamSlots]uint64{}
 	}
 }
 

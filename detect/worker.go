@@ -31,6 +31,7 @@ type Worker struct {
 	frame     Frame // the last that a test held on
 	passed    bool  // a pass rule has matched this packet
 	data      streamData
+	renewed   uint16 // sets that were gone over to, as transactions know it
 	Stats     Stats
 }
 
@@ -58,10 +59,13 @@ type flowState struct {
 	known  [3]bool // protocol rules were tried: to server, to client, both
 }
 
+// hostBitsMax bounds the bits that outlive flows.
+const hostBitsMax = 1 << 16
+
 // NewWorker makes a worker. bits holds what outlives flows; nil: an own table of 64 Ki bits.
 func (s *Set) NewWorker(bits *hoststate.Bits) *Worker {
 	if bits == nil {
-		bits = hoststate.NewBits(1 << 16)
+		bits = hoststate.NewBits(hostBitsMax)
 	}
 	w := &Worker{set: s, bits: bits, counts: make([]RuleCounters, len(s.rules)), flows: make([]flowState, 1), txs: make([]txState, 1)}
 	w.eval.Vars = make([]uint64, s.vars)

@@ -131,6 +131,7 @@ type TxState struct {
 	DetectSeen  [2]uint64 // buffers that detect has scanned, by direction; a bit per buffer of its plan
 	FirstNumber uint64
 	Alerts      uint16
+	DetectSet   uint16 // which of detect's sets looked at it, counted from the worker's first
 }
 
 // File is one file carried by a transaction, growing. Data holds a window of its content.
