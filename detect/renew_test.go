@@ -136,7 +136,7 @@ func TestRenewalsFindWhatANewSetFinds(t *testing.T) {
 		return list
 	}
 	w := compile(t, some()...)
-	for range 400 {
+	for range 100 {
 		list := some()
 		renew(t, w, list...)
 		fresh := compile(t, list...)

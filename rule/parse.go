@@ -16,6 +16,11 @@ type Environment struct {
 	ReadList    func(ruleFile, name string) ([]byte, error)
 	NoVariables bool // unknown variables are any (lint without a configuration)
 
+	// Known are rules that were read in such an environment before, by their text: they are taken as they are.
+	Known map[string]*Rule
+	// Twins, if not nil, is told for each of them that stands in another place by now what stands for it.
+	Twins map[*Rule]*Rule
+
 	file      string // being read
 	words     map[string]func(*parser, *option) *fault
 	addresses map[string]Addresses
@@ -73,7 +78,7 @@ func ParseFile(name string, text []byte, env *Environment) (rules []*Rule, refus
 		if body == "" || body[0] == '#' {
 			continue
 		}
-		r, err := parseRule(strings.TrimRight(body, " \t\r\n"), env, start, len(one)-len(body))
+		r, err := env.rule(strings.TrimRight(body, " \t\r\n"), name, start, len(one)-len(body))
 		if err != nil {
 			sid := uint32(0)
 			if r != nil {
@@ -82,7 +87,9 @@ func ParseFile(name string, text []byte, env *Environment) (rules []*Rule, refus
 			refused = append(refused, Refusal{name, start, len(one) - len(body) + err.at + 1, err.keyword, err.message, sid})
 			continue
 		}
-		r.File = name
+		if r.File != name {
+			r.File = name
+		}
 		id := [2]uint32{r.GID, r.SID}
 		if at, ok := seen[id]; ok {
 			old := rules[at]
@@ -97,6 +104,37 @@ func ParseFile(name string, text []byte, env *Environment) (rules []*Rule, refus
 		rules = append(rules, r)
 	}
 	return rules, refused
+}
+
+// rule reads one rule, or finds it among those that are known.
+func (env *Environment) rule(text, file string, line, column int) (*Rule, *fault) {
+	known := env.Known[text]
+	switch {
+	case known == nil:
+		return parseRule(text, env, line, column)
+	case known.File == file && known.Line == line:
+		return known, nil
+	}
+	r := *known
+	r.File, r.Line = file, line
+	if env.Twins != nil {
+		env.Twins[&r] = known
+	}
+	return &r, nil
+}
+
+// ReadsFiles says whether the rule means something else when another file changes.
+func (r *Rule) ReadsFiles() bool {
+	for i := range r.Groups {
+		for _, c := range r.Groups[i].Conditions {
+			if x, ok := c.(*Custom); ok {
+				if _, lists := x.Arg.(Digests); lists {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // logicalLine joins lines that end in a backslash.

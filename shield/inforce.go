@@ -6,28 +6,15 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/dejpha/dejpha/config"
 	"github.com/dejpha/dejpha/shield/inforce"
 )
 
-// pack puts together what is in force. The same rules and settings give the same bytes.
-func pack(c *config.Config, o SetupOptions, rules []ruleFile) ([]byte, error) {
-	s := inforce.Set{Sets: o.Sets, Detectors: o.Detectors, Inline: o.SimulateIPS}
-	for _, f := range []struct{ kind, name string }{{"config", o.ConfigFile}, {"classification-file", c.ClassificationFile},
-		{"reference-config-file", c.ReferenceFile}, {"threshold-file", c.ThresholdFile}} {
-		if f.name == "" {
-			continue
-		}
-		text, err := os.ReadFile(f.name)
-		if err != nil {
-			continue // it was read before, or never was there: the rules tell the rest
-		}
-		s.Texts = append(s.Texts, inforce.Text{Kind: f.kind, Name: filepath.Base(f.name), Text: text})
+// inForce is what a log keeps of the rules and settings; nil where there are no rules.
+func (s *Setup) inForce() []byte {
+	if s.loaded == nil {
+		return nil
 	}
-	for _, r := range rules {
-		s.Texts = append(s.Texts, inforce.Text{Kind: "rules", Name: filepath.Base(r.name), Text: r.text})
-	}
-	return inforce.Pack(s)
+	return s.loaded.InForce
 }
 
 // unpack makes the setup of what was in force again; its texts stand in folder dir meanwhile.

@@ -12,6 +12,7 @@ import (
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
 	"github.com/dejpha/dejpha/shield/records"
+	"github.com/dejpha/dejpha/shield/ruleset"
 )
 
 // merger is the one point behind the workers where findings meet, in packet order: thresholds, detectors,
@@ -100,7 +101,7 @@ func (m *merger) one(f *finding, e *epoch) {
 
 // match applies the rule's threshold, writes its line and makes an observation of it.
 func (m *merger) match(x *match, e *epoch, line []byte) {
-	if !m.set.thresholds.pass(m.thresholds, x) {
+	if !m.set.thresholds.Pass(m.thresholds, &ruleset.Hit{Rule: x.rule, Time: x.time, Src: x.src, Dst: x.dst, Flow: x.flowID}) {
 		return
 	}
 	if len(line) > 0 {
@@ -166,6 +167,9 @@ func (m *merger) again() error {
 	m.save() // the snapshot's offset is the new file's
 	return m.err
 }
+
+// thresholdTableMax bounds the counters kept; the least recently used is forgotten first.
+const thresholdTableMax = 1 << 18
 
 const (
 	heartbeatEvery = int64(60e9)

@@ -25,6 +25,7 @@ import (
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
 	"github.com/dejpha/dejpha/shield/records"
+	"github.com/dejpha/dejpha/shield/ruleset"
 	"github.com/dejpha/dejpha/stream"
 )
 
@@ -60,7 +61,7 @@ func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Sum
 	if set.config.PcapFilename && len(captures) == 1 {
 		set.pcapName = captures[0]
 	}
-	seal, err := openSealer(out, evidence.Recording, 0, s.inForce)
+	seal, err := openSealer(out, evidence.Recording, 0, s.inForce())
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +174,7 @@ func newWorker(set *settings, index int) *worker {
 	w.flows = flow.NewTable(fc)
 	w.streams = stream.New(stream.Config{Midstream: c.Midstream, AsyncOneSide: c.AsyncOneSide, Inline: set.inline, Depth: c.StreamDepth,
 		MemoryBytes: set.memory / 6, Policy: set.policyOf, Linger: c.Payload || c.PayloadPrintable, BadChecksums: !set.checksums || !c.StreamChecksums && !set.strict, StrictChecksums: set.strict})
-	apps := appConfig(c)
+	apps := ruleset.AppConfig(c)
 	apps.Frames = set.set != nil && set.set.Frames()
 	w.apps = app.New(apps)
 	if set.set != nil {

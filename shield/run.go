@@ -52,7 +52,7 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	if x, ok := o.Source.(capture.Live); ok {
 		set.interfaces = x.Interfaces()
 	}
-	seal, err := openSealer(o.State, o.Kind, began.UnixNano(), s.inForce)
+	seal, err := openSealer(o.State, o.Kind, began.UnixNano(), s.inForce())
 	if err != nil {
 		return nil, err
 	}

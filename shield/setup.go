@@ -1,12 +1,9 @@
 package shield
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"net/netip"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -20,8 +17,8 @@ import (
 	"github.com/dejpha/dejpha/defrag"
 	"github.com/dejpha/dejpha/detect"
 	"github.com/dejpha/dejpha/rule"
-	"github.com/dejpha/dejpha/rules"
 	"github.com/dejpha/dejpha/shield/policy"
+	"github.com/dejpha/dejpha/shield/ruleset"
 	"github.com/dejpha/dejpha/stream"
 )
 
@@ -47,7 +44,7 @@ type Setup struct {
 	Loaded   int
 	Refused  []rule.Refusal
 	settings settings
-	inForce  []byte // what a log keeps of the rules and settings
+	loaded   *ruleset.Loaded // nil: no rules
 }
 
 // settings are what workers and merge point read; never written after the setup.
@@ -64,7 +61,7 @@ type settings struct {
 	alertsOnly bool
 	set        *detect.Set
 	refused    int // rules
-	thresholds ruleThresholds
+	thresholds ruleset.Thresholds
 	protected  []netip.Prefix
 	authorised []netip.Prefix
 	decoys     []netip.Prefix
@@ -154,7 +151,7 @@ func NewSetup(o SetupOptions) (*Setup, error) {
 	if o.NoRules {
 		return s, nil
 	}
-	return s, s.rules(o)
+	return s, s.rules(o, nil)
 }
 
 var privateRanges = []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8", "fc00::/7", "fe80::/10"}
@@ -220,59 +217,16 @@ func (s *settings) policyOf(a decode.Addr) stream.Policy { return s.osOf(a).poli
 // piecesOf is a target's choice between fragments.
 func (s *settings) piecesOf(a decode.Addr) defrag.Policy { return s.osOf(a).pieces }
 
-// ruleFile is one source of rules.
-type ruleFile struct {
-	name string
-	text []byte
-}
-
-// rules loads, checks and compiles.
-func (s *Setup) rules(o SetupOptions) error {
-	c := s.Config
-	driver := app.New(appConfig(c))
-	env := &rule.Environment{AddressVars: c.AddressVars, PortVars: c.PortVars, Vocabulary: vocabulary{driver.Vocabulary()},
-		Classifications: builtinClassifications(), References: builtinReferences()}
-	env.ReadList = rule.ReadBeside
-	if err := readInto(c.ClassificationFile, func(b []byte) { env.Classifications = rule.ParseClassifications(b) }); err != nil {
-		return err
-	}
-	if err := readInto(c.ReferenceFile, func(b []byte) { env.References = rule.ParseReferences(b) }); err != nil {
-		return err
-	}
-	files, err := ruleFiles(c, o)
+// rules loads, checks and compiles. old: what is in force, nil for nothing.
+func (s *Setup) rules(o SetupOptions, old *ruleset.Loaded) error {
+	l, err := ruleset.Load(s.Config, ruleset.Options{ConfigFile: o.ConfigFile, Sets: o.Sets, Only: o.OnlyRules, More: o.MoreRules, Inline: o.SimulateIPS, Detectors: o.Detectors}, old)
 	if err != nil {
 		return err
 	}
-	if s.inForce, err = pack(c, o, files); err != nil {
-		return err
-	}
-	var all []*rule.Rule
-	seen := map[[2]uint32]bool{}
-	for _, f := range files {
-		good, bad := rule.ParseFile(f.name, f.text, env)
-		for _, r := range good {
-			id := [2]uint32{r.GID, r.SID}
-			if seen[id] {
-				bad = append(bad, rule.Refusal{File: f.name, Line: r.Line, Column: 1, Keyword: "sid", SID: r.SID, Message: fmt.Sprintf("sid %d stands in another rule file too", r.SID)})
-				continue
-			}
-			seen[id] = true
-			all = append(all, r)
-		}
-		s.Refused = append(s.Refused, bad...)
-	}
-	opts := detect.Options{Protocols: app.Protocols(), FirstProtocol: app.FirstProtocol, AlertsMax: c.AlertsMax, Inline: o.SimulateIPS}
-	if opts.ActionOrder, err = actionOrder(c.ActionOrder); err != nil {
-		return err
-	}
-	set, refused := detect.Compile(all, opts)
-	for _, r := range refused {
-		s.Refused = append(s.Refused, rule.Refusal{File: r.Rule.File, Line: max(r.Pos.Line, r.Rule.Line), Column: max(r.Pos.Column, 1), Message: r.Why, SID: r.Rule.SID, Keyword: firstWord(r.Why)})
-	}
-	s.Loaded = set.Len()
-	s.settings.set, s.settings.refused = set, len(s.Refused)
-	debug.SetMemoryLimit(heapLimit(c) + heapLive())
-	return s.settings.thresholds.load(c.ThresholdFile, set)
+	s.settings.set, s.settings.refused, s.settings.thresholds = l.Set, len(l.Refused), l.Thresholds
+	s.loaded, s.Loaded, s.Refused = l, l.Set.Len(), l.Refused
+	debug.SetMemoryLimit(heapLimit(s.Config) + heapLive())
+	return nil
 }
 
 // heapLimit is where the collector begins to work harder: the tables fill about half of the configured memory on mixed
@@ -285,82 +239,6 @@ func heapLive() int64 {
 	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(s)
 	return int64(s[0].Value.Uint64())
-}
-
-func firstWord(s string) string {
-	for i := range len(s) {
-		if s[i] == ' ' || s[i] == ':' {
-			return s[:i]
-		}
-	}
-	return s
-}
-
-func readInto(name string, use func([]byte)) error {
-	if name == "" {
-		return nil
-	}
-	b, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	use(b)
-	return nil
-}
-
-// ruleFiles reads the files that the options and the configuration name, else the own rules.
-func ruleFiles(c *config.Config, o SetupOptions) ([]ruleFile, error) {
-	var names []string
-	own := len(o.OnlyRules) == 0
-	switch {
-	case !own:
-		names = o.OnlyRules
-	case c.Suricata:
-		names = c.RuleFiles
-	default:
-		names = append(names, c.RuleFiles...)
-	}
-	names = append(slices.Clone(names), o.MoreRules...)
-	var files []ruleFile
-	if own {
-		list, err := fs.Glob(rules.Files, "*.rules")
-		if err != nil {
-			return nil, err
-		}
-		for _, n := range list {
-			b, err := rules.Files.ReadFile(n)
-			if err != nil {
-				return nil, err
-			}
-			files = append(files, ruleFile{"rules/" + n, b})
-		}
-	}
-	for _, n := range names {
-		b, err := os.ReadFile(n)
-		if err != nil {
-			if own && !slices.Contains(o.MoreRules, n) && errors.Is(err, fs.ErrNotExist) {
-				continue // a stock configuration names rule files that are not installed
-			}
-			return nil, fmt.Errorf("cannot read rules: %w", err)
-		}
-		files = append(files, ruleFile{n, b})
-	}
-	return files, nil
-}
-
-func actionOrder(names []string) ([]rule.Action, error) {
-	var out []rule.Action
-	for _, n := range names {
-		a, ok := map[string]rule.Action{"pass": rule.Pass, "drop": rule.Drop, "reject": rule.Reject, "alert": rule.Alert}[n]
-		if !ok {
-			return nil, fmt.Errorf("action-order: unknown action %q", n)
-		}
-		out = append(out, a)
-	}
-	return out, nil
 }
 
 // RefusedByKeyword lists the refusals a keyword a line, the most frequent first.

@@ -4,7 +4,6 @@ import (
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/console"
 	"github.com/dejpha/dejpha/explain"
-	"github.com/dejpha/dejpha/rule"
 )
 
 // Shown tells a console what the shield counts.
@@ -29,9 +28,5 @@ func (s Shown) Ledger(l Ledger, open int, now int64) {
 
 // Inspector of the setup's rules, for a console.
 func (s *Setup) Inspector() console.Inspector {
-	rules := make([]*rule.Rule, s.Loaded)
-	for i := range rules {
-		rules[i] = s.settings.set.Rule(i)
-	}
-	return explain.New(rules)
+	return explain.New(s.loaded.Rules())
 }

@@ -1,24 +1,27 @@
-package shield
+package ruleset
 
 import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/dejpha/dejpha/detect"
+	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
 )
 
-// thresholdTableMax bounds the counters kept; the least recently used is forgotten first.
-const thresholdTableMax = 1 << 18
+// Thresholds are what holds a rule's records back: its own threshold, and those of the threshold file.
+type Thresholds struct{ file []fileThreshold }
 
-// ruleThresholds are what holds a rule's records back: its own threshold, and those of the threshold file.
-type ruleThresholds struct {
-	own  map[*rule.Rule]hoststate.Threshold
-	file []fileThreshold
+// Hit is a rule's match as thresholds see it.
+type Hit struct {
+	Rule     *rule.Rule
+	Time     int64 // ns
+	Src, Dst decode.Addr
+	Flow     uint64 // its id
 }
 
 // fileThreshold is one line of the threshold file.
@@ -34,15 +37,8 @@ var kinds = map[string]hoststate.Kind{"limit": hoststate.Limit, "threshold": hos
 
 var tracks = map[string]hoststate.Track{"by_src": hoststate.BySrc, "by_dst": hoststate.ByDst, "by_both": hoststate.ByBoth, "by_rule": hoststate.ByRule, "by_flow": hoststate.ByFlow, "by_either": hoststate.ByBoth}
 
-// load takes the rules' own thresholds and reads the file's.
-func (t *ruleThresholds) load(file string, set *detect.Set) error {
-	t.own = map[*rule.Rule]hoststate.Threshold{}
-	for i := range set.Len() {
-		r := set.Rule(i)
-		if h := r.Threshold; h != nil {
-			t.own[r] = hoststate.Threshold{Kind: kinds[h.Type], Track: tracks[h.Track], Count: h.Count, Seconds: h.Seconds, Multiplier: h.Multiplier, Timeout: h.Timeout}
-		}
-	}
+// load reads the file's lines.
+func (t *Thresholds) load(file string) error {
 	if file == "" {
 		return nil
 	}
@@ -137,11 +133,28 @@ func splitOutside(s string) (parts []string) {
 	return append(parts, s[start:])
 }
 
+// prefixes reads an address or prefix.
+func prefixes(text string) ([]netip.Prefix, error) {
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		a, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not an address or prefix", text)
+		}
+		p = netip.PrefixFrom(a, a.BitLen())
+	}
+	return []netip.Prefix{p.Masked()}, nil
+}
+
+func holds(list []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
 func netList(v string) (in, not []netip.Prefix, err error) {
 	for _, item := range strings.Split(strings.Trim(v, "[]"), ",") {
 		item = strings.TrimSpace(item)
 		negated := strings.HasPrefix(item, "!")
-		list, err := prefixes([]string{strings.TrimPrefix(item, "!")}, nil)
+		list, err := prefixes(strings.TrimPrefix(item, "!"))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -155,28 +168,28 @@ func netList(v string) (in, not []netip.Prefix, err error) {
 }
 
 // applies says whether a line of the file concerns a match.
-func (f *fileThreshold) applies(x *match) bool {
-	if f.gid != 0 && f.gid != x.rule.GID || f.sid != 0 && f.sid != x.rule.SID {
+func (f *fileThreshold) applies(x *Hit) bool {
+	if f.gid != 0 && f.gid != x.Rule.GID || f.sid != 0 && f.sid != x.Rule.SID {
 		return false
 	}
 	if f.Kind != hoststate.Suppress || len(f.nets)+len(f.not) == 0 {
 		return true
 	}
 	hit := func(a netip.Addr) bool {
-		return (len(f.nets) == 0 || contains(f.nets, a)) && !contains(f.not, a)
+		return (len(f.nets) == 0 || holds(f.nets, a)) && !holds(f.not, a)
 	}
 	switch f.Track {
 	case hoststate.BySrc:
-		return hit(x.src.Netip())
+		return hit(x.Src.Netip())
 	case hoststate.ByDst:
-		return hit(x.dst.Netip())
+		return hit(x.Dst.Netip())
 	}
-	return hit(x.src.Netip()) || hit(x.dst.Netip())
+	return hit(x.Src.Netip()) || hit(x.Dst.Netip())
 }
 
-// pass says whether a match's record is written.
-func (t *ruleThresholds) pass(s *hoststate.Thresholds, x *match) bool {
-	key := hoststate.Key{SID: x.rule.SID, GID: x.rule.GID, Src: x.src, Dst: x.dst, Flow: x.flowID}
+// Pass says whether a match's record is written; s has the counts so far.
+func (t *Thresholds) Pass(s *hoststate.Thresholds, x *Hit) bool {
+	key := hoststate.Key{SID: x.Rule.SID, GID: x.Rule.GID, Src: x.Src, Dst: x.Dst, Flow: x.Flow}
 	overridden := false
 	for i := range t.file {
 		f := &t.file[i]
@@ -188,16 +201,20 @@ func (t *ruleThresholds) pass(s *hoststate.Thresholds, x *match) bool {
 		}
 		overridden = true
 		key.Order = uint8(min(i+1, 255))
-		if !loud(s.Check(key, f.Threshold, x.time)) {
+		if !loud(s.Check(key, f.Threshold, x.Time)) {
 			return false
 		}
 	}
-	own, ok := t.own[x.rule]
-	if !ok || overridden && own.Kind != hoststate.DetectionFilter {
+	h := x.Rule.Threshold
+	if h == nil {
+		return true
+	}
+	own := hoststate.Threshold{Kind: kinds[h.Type], Track: tracks[h.Track], Count: h.Count, Seconds: h.Seconds, Multiplier: h.Multiplier, Timeout: h.Timeout}
+	if overridden && own.Kind != hoststate.DetectionFilter {
 		return true
 	}
 	key.Order = 0
-	return loud(s.Check(key, own, x.time))
+	return loud(s.Check(key, own, x.Time))
 }
 
 func loud(v hoststate.Verdict) bool { return v == hoststate.Alert || v == hoststate.NewAction }
