@@ -119,11 +119,10 @@ type Count struct {
 
 // State is what an Enforcer found in the kernel when it was opened: what a process before it left there.
 type State struct {
-	ID      string // made at random with the maps: the same maps have the same ID
-	Blocks  []Entry
-	Guard   []netip.Prefix
-	Limits  []Limit
-	Dropped Totals
+	ID     string // made at random with the maps: the same maps have the same ID
+	Blocks []Entry
+	Guard  []Guarded
+	Limits []Limit
 }
 
 // Totals are an Enforcer's sums over everything, since its maps were made.
@@ -137,11 +136,13 @@ type Totals struct {
 type Enforcer interface {
 	// Name says which way it is, for people: "XDP native on eth0".
 	Name() string
+	// Sizes are how many of each it holds.
+	Sizes() Sizes
 	// Load is what the kernel holds now. now: ns since 1970 UTC.
 	Load(now int64) (State, error)
 	// Apply does the changes. After an error some of them may have been done: the caller tries again, all are repeatable.
 	Apply(c Changes) error
-	// Counters are the counts of each block. now: ns since 1970 UTC.
+	// Counters are the counts of the blocks that stopped something. now: ns since 1970 UTC.
 	Counters(now int64) ([]Count, error)
 	// Totals are the sums over everything.
 	Totals() (Totals, error)
@@ -155,6 +156,7 @@ var (
 	ErrFull    = errors.New("the table is full")
 	ErrBusy    = errors.New("too many decisions wait for the kernel")
 	ErrClosed  = errors.New("closed")
+	ErrKernel  = errors.New("not to be had from this kernel") // exit code 5: a privilege or a feature is missing, the text says which
 )
 
 // The widest prefixes that may be blocked: a wider one is a slip, or somebody's attempt to cut the line.

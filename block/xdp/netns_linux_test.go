@@ -1,0 +1,235 @@
+package xdp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dejpha/dejpha/block"
+)
+
+// The tests on real interfaces run in two namespaces of their own, joined by a veth pair: a is blocked on, b sends.
+type wire struct{ a, b, pins string }
+
+func ip(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+func newWire(t *testing.T) wire {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root for network namespaces")
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skip("needs ip (Debian package iproute2)")
+	}
+	w := wire{fmt.Sprintf("dejpha-x%d-a", os.Getpid()), fmt.Sprintf("dejpha-x%d-b", os.Getpid()), t.TempDir()}
+	for _, n := range []string{w.a, w.b} {
+		if out, err := exec.Command("ip", "netns", "add", n).CombinedOutput(); err != nil {
+			t.Skipf("no network namespaces here: %v %s", err, out)
+		}
+		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", n).Run() })
+	}
+	ip(t, "-n", w.a, "link", "add", "dx0", "type", "veth", "peer", "name", "dx1", "netns", w.b)
+	ip(t, "-n", w.a, "addr", "add", "10.0.0.1/24", "dev", "dx0")
+	ip(t, "-n", w.a, "link", "set", "dx0", "up")
+	for _, a := range []string{"10.0.0.2/24", "10.0.0.3/24"} {
+		ip(t, "-n", w.b, "addr", "add", a, "dev", "dx1")
+	}
+	ip(t, "-n", w.b, "link", "set", "dx1", "up")
+	if err := unix.Mount("bpf", w.pins, "bpf", 0, ""); err != nil {
+		t.Skipf("no BPF file system here: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(w.pins, unix.MNT_DETACH) })
+	return w
+}
+
+// in runs f on a thread of its own in a namespace; the thread ends with it.
+func in(t *testing.T, namespace string, f func()) {
+	t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		fd, err := unix.Open("/run/netns/"+namespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			err = unix.Setns(fd, unix.CLONE_NEWNET)
+			_ = unix.Close(fd)
+		}
+		if err == nil {
+			f()
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		t.Fatalf("cannot enter %s: %v", namespace, err)
+	}
+}
+
+// arrives says whether a datagram from an address of b comes to a. It is sent again until it does, or until the time is up.
+func (w wire) arrives(t *testing.T, from string, within time.Duration) bool {
+	t.Helper()
+	var to net.PacketConn
+	var by net.Conn
+	var err error
+	in(t, w.a, func() { to, err = net.ListenPacket("udp4", "10.0.0.1:0") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	in(t, w.b, func() {
+		by, err = (&net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(from)}}).Dial("udp4", to.LocalAddr().String())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer by.Close()
+	for end := time.Now().Add(within); ; {
+		_, _ = by.Write([]byte("hello"))
+		_ = to.SetReadDeadline(time.Now().Add(30 * time.Millisecond))
+		if _, _, err := to.ReadFrom(make([]byte, 100)); err == nil {
+			return true
+		}
+		if time.Now().After(end) {
+			return false
+		}
+	}
+}
+
+const patience = 10 * time.Second
+
+func (w wire) open(t *testing.T, o Options) *Enforcer {
+	t.Helper()
+	var e *Enforcer
+	var err error
+	o.Interfaces, o.Folder = []string{"dx0"}, filepath.Join(w.pins, "dejpha")
+	in(t, w.a, func() { e, err = Open(o) })
+	if errors.Is(err, block.ErrKernel) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func (w wire) links(t *testing.T) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(w.pins, "dejpha", "*", "link-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(found, " ")
+}
+
+// On a real interface, both ways: blocks outlive the process that put them in, end without it, and are found again.
+func TestBlocksOutliveTheProcessAndEndWithoutIt(t *testing.T) {
+	for _, generic := range []bool{false, true} {
+		t.Run(map[bool]string{false: "native", true: "generic"}[generic], func(t *testing.T) {
+			w := newWire(t)
+			e := w.open(t, Options{Generic: generic})
+			t.Log(e.Name())
+			if !w.arrives(t, "10.0.0.2", patience) || !w.arrives(t, "10.0.0.3", patience) {
+				t.Fatal("the wire carries nothing")
+			}
+			first := addr("10.0.0.2")
+			now := time.Now().UnixNano()
+			until := now + 2*second
+			if err := e.Apply(block.Changes{Now: now, Block: []block.Entry{{Prefix: block.Host(first), Until: until}, {Prefix: block.Host(addr("10.0.0.3")), Until: now + hour}}}); err != nil {
+				t.Fatal(err)
+			}
+			before, err := e.Load(now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := e.Close(); err != nil {
+				t.Fatal(err)
+			}
+			// Nobody holds the maps now but their pins.
+			if w.arrives(t, "10.0.0.2", 200*time.Millisecond) && time.Now().UnixNano() < until {
+				t.Error("a block ended with its process")
+			}
+			if !w.arrives(t, "10.0.0.2", patience) {
+				t.Error("a block did not end without its process")
+			}
+			if w.arrives(t, "10.0.0.3", 200*time.Millisecond) {
+				t.Error("the block with a later end is gone as well")
+			}
+			e = w.open(t, Options{Generic: generic})
+			after, err := e.Load(time.Now().UnixNano())
+			if err != nil || after.ID != before.ID || len(after.Blocks) != 2 {
+				t.Errorf("found again: %+v (%v), were %+v", after, err, before)
+			}
+			if w.arrives(t, "10.0.0.3", 200*time.Millisecond) {
+				t.Error("taking over opened a gap")
+			}
+			if s, err := e.Totals(); err != nil || s.BlockPackets == 0 {
+				t.Errorf("totals %+v, %v", s, err)
+			}
+			_ = e.Close()
+			if err := Detach(Options{Folder: filepath.Join(w.pins, "dejpha")}); err != nil {
+				t.Fatal(err)
+			}
+			if !w.arrives(t, "10.0.0.3", patience) {
+				t.Error("detached, and still something is blocked")
+			}
+		})
+	}
+}
+
+// An interface that went and came back gets the program anew; another one that is asked for instead lets go of the first.
+func TestInterfacesComeAndGo(t *testing.T) {
+	w := newWire(t)
+	e := w.open(t, Options{})
+	_ = e.Close()
+	ip(t, "-n", w.a, "link", "del", "dx0")
+	ip(t, "-n", w.a, "link", "add", "dx0", "type", "veth", "peer", "name", "dx1", "netns", w.b)
+	ip(t, "-n", w.a, "addr", "add", "10.0.0.1/24", "dev", "dx0")
+	ip(t, "-n", w.a, "link", "set", "dx0", "up")
+	ip(t, "-n", w.b, "addr", "add", "10.0.0.2/24", "dev", "dx1")
+	ip(t, "-n", w.b, "link", "set", "dx1", "up")
+	e = w.open(t, Options{})
+	apply := func(p string) {
+		now := time.Now().UnixNano()
+		if err := e.Apply(block.Changes{Now: now, Block: []block.Entry{{Prefix: block.Host(addr(p)), Until: now + hour}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !w.arrives(t, "10.0.0.2", patience) {
+		t.Fatal("the new wire carries nothing")
+	}
+	if apply("10.0.0.2"); w.arrives(t, "10.0.0.2", 200*time.Millisecond) {
+		t.Error("the new interface is not blocked on")
+	}
+	_ = e.Close()
+	ip(t, "-n", w.a, "link", "add", "dx8.7", "type", "veth", "peer", "name", "dx9")
+	var err error
+	in(t, w.a, func() { e, err = Open(Options{Interfaces: []string{"dx8.7"}, Folder: filepath.Join(w.pins, "dejpha")}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if l := w.links(t); strings.Contains(l, "dx0") || !strings.Contains(l, "dx8:7") {
+		t.Errorf("linked: %s", l)
+	}
+	if !w.arrives(t, "10.0.0.2", patience) {
+		t.Error("an interface that is no longer asked for is still blocked on")
+	}
+	in(t, w.a, func() {
+		_, err = Open(Options{Interfaces: []string{"nosuch0"}, Folder: filepath.Join(w.pins, "dejpha")})
+	})
+	if err == nil || !strings.Contains(err.Error(), "nosuch0") {
+		t.Errorf("an interface that is not there: %v", err)
+	}
+}
