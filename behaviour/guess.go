@@ -19,6 +19,7 @@ const (
 	guessFastMin    = 5 // refusals by a service that people type at, in several connections at once
 	guessFastFlows  = 4
 	guessFastWindow = 10 * second
+	guessForgiven   = 5  // refusals before the log-in of one SSH connection: methods and keys that a client tries in turn (servers allow six tries)
 	guessProbedMin  = 12 // names for which a ticket is asked and the proof is never given
 )
 
@@ -37,6 +38,7 @@ type guessState struct {
 	users, probed sweepState[string]
 	quick         window
 	flows         seen[uint64]
+	tries         map[uint64]uint32 // refusals of SSH connections that may still log in
 	told          uint32
 	succeeded     bool
 }
@@ -74,6 +76,7 @@ func (d *guess) Observe(s *Signal, report func(Finding)) {
 	case contract.LoginSucceeded:
 		if st := d.pairs.find(guessKey{s.Client, s.Server, s.App}); st != nil {
 			st.succeeded = true
+			st.forgive(s.FlowID)
 		}
 	case contract.KerberosError:
 		d.kerberos(s, report)
@@ -93,6 +96,7 @@ func (d *guess) refused(s *Signal, report func(Finding)) {
 		}
 	}
 	if s.App == "ssh" {
+		st.tried(s.FlowID)
 		st.flows.limit, st.flows.life = 4*guessFastFlows, guessFastWindow
 		st.flows.add(s.FlowID, s.Time)
 		quick := st.quick.add(s.Time, guessFastWindow, 1)
@@ -106,6 +110,24 @@ func (d *guess) refused(s *Signal, report func(Finding)) {
 		}
 	}
 	d.tell(st, n, guessFailedMin, fmt.Sprintf("%d log-ins refused by %s within ten minutes", n, s.App), s, report)
+}
+
+// tried notes a refusal in an SSH connection. Elsewhere names are seen, and one may be guessed between log-ins of another.
+func (st *guessState) tried(flow uint64) {
+	if st.tries == nil || len(st.tries) >= 4*guessFastFlows {
+		st.tries = map[uint64]uint32{}
+	}
+	st.tries[flow]++
+}
+
+// forgive takes back the refusals of an SSH connection that then logged in: its client tried its methods and keys in
+// turn, and the next log-in of the same user will do so again.
+func (st *guessState) forgive(flow uint64) {
+	if n := st.tries[flow]; n <= guessForgiven {
+		st.failed.take(n)
+		st.quick.take(n)
+	}
+	delete(st.tries, flow)
 }
 
 // kerberos counts the names that a host asks tickets for and is refused, or only probes: a name whose proof follows

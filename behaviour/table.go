@@ -143,5 +143,14 @@ func (w *window) add(now, span int64, n uint32) uint32 {
 	return sum
 }
 
+// take undoes n of the newest events.
+func (w *window) take(n uint32) {
+	for i := range int64(len(w.slices)) {
+		c := &w.slices[(w.at-i)&7]
+		less := min(*c, n)
+		*c, n = *c-less, n-less
+	}
+}
+
 const second = int64(1e9)
 const minute = 60 * second
