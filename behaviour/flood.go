@@ -222,6 +222,9 @@ func (d *flood) stalled(s *Signal, report func(Finding)) {
 func (d *flood) said(s *Signal, report func(Finding)) {
 	switch s.Fact.Kind {
 	case contract.HTTPRequest, contract.TLSHello, contract.HTTPResponse:
+		if s.Fact.Kind == contract.HTTPRequest && s.Fact.Size != 0 {
+			return // its body is to come, perhaps a byte a minute: the answer shows that it came
+		}
 		if st := d.stalls.find(guessKey{s.Client, s.Server, fmt.Sprint(s.ServerPort)}); st != nil {
 			st.spoke.add(s.Time, floodStallWindow, 1)
 		}

@@ -134,6 +134,11 @@ func accountMisses() map[string][]Signal {
 		s.FlowID = flowID
 		return s
 	}
+	add("uploads, each answered when it is whole", 100, func(i int) []Signal {
+		at := int64(i) * second / 2
+		web := func(f contract.Fact) Signal { return said(at, v4(0, 5), v4(0, 7), 80, "http", f) }
+		return []Signal{as(web(contract.Fact{}), func(s *Signal) { s.Kind = Established }), web(contract.Fact{Kind: contract.HTTPRequest, Size: 1}), web(contract.Fact{Kind: contract.HTTPResponse, Code: 200})}
+	})
 	add("a person mistypes thrice, then is in", 4, func(i int) []Signal {
 		if i == 3 {
 			return []Signal{login(int64(i)*20*second, contract.LoginSucceeded, "ftp", "anna", 1)}
@@ -144,6 +149,10 @@ func accountMisses() map[string][]Signal {
 		return []Signal{login(int64(i)*2*minute, contract.LoginFailed, "imap", "anna", uint64(i+1))}
 	})
 	add("keys offered one after the other in one connection", 6, func(i int) []Signal { return []Signal{login(int64(i)*second/10, contract.LoginFailed, "ssh", "", 1)} })
+	add("a job that logs in each second, its first key refused each time", 60, func(i int) []Signal {
+		at, flow := int64(i)*second, uint64(i+1)
+		return []Signal{login(at, contract.LoginFailed, "ssh", "", flow), login(at+second/10, contract.LoginSucceeded, "ssh", "", flow)}
+	})
 	add("a terminal server in the morning", 60, func(i int) []Signal {
 		name := fmt.Sprint("user", i)
 		return []Signal{kerberos(int64(i)*second, contract.KerberosError, kdcPreauthRequired, name, "", 0), kerberos(int64(i)*second+1, contract.KerberosRequest, kerberosAS, name, "18,17,23", 1)}

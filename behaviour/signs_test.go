@@ -231,6 +231,12 @@ func floodSigns() []sign {
 		{"connections held open", "flood", "flood", "T1499.001", floodStallMin, func(n int) []Signal {
 			return each(n, func(i int) Signal { return flow(Established, 0, out(1), victim, 80, decode.ProtoTCP) })
 		}, false},
+		{"bodies that never end", "flood", "flood", "T1499.001", floodStallMin, func(n int) []Signal {
+			begun := each(n, func(i int) Signal {
+				return said(0, out(1), victim, 80, "http", contract.Fact{Kind: contract.HTTPRequest, Size: 1})
+			})
+			return join([]Signal{flow(Established, 0, out(1), victim, 80, decode.ProtoTCP)}, begun, each(n-1, func(i int) Signal { return flow(Established, 0, out(1), victim, 80, decode.ProtoTCP) }))
+		}, false},
 	}
 }
 

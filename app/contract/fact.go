@@ -21,7 +21,7 @@ const (
 	LoginAttempt                    // an attempt whose result is not visible (SSH: one per connection that ends before a session)
 	DNSQuery                        // Name query name lower case, Code type, Size length of the name, Dir
 	DNSAnswer                       // Name query name, Code rcode, Size bytes of answer data, Text first address or data
-	HTTPRequest                     // Name host, Text URI (first 256 bytes), Code 0
+	HTTPRequest                     // at the end of the headers: Name host, Text URI (first 256 bytes), Code 0, Size 1 if a body follows
 	HTTPResponse                    // Code status, Size body bytes, Name host, Text URI
 	HTTPAgent                       // Name user agent
 	TLSHello                        // Name SNI, Text JA3 hash

@@ -101,3 +101,20 @@ func TestProxyHeader(t *testing.T) {
 		t.Errorf("got %q, %v", h, ok)
 	}
 }
+
+func TestRequestTellsWhetherABodyFollows(t *testing.T) {
+	for text, want := range map[string]uint32{
+		"GET / HTTP/1.1\r\nHost: a\r\n\r\n":                                 0,
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n":           0,
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n":           1,
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3": 1,
+	} {
+		p := Protocol()
+		q := p.New(p.Limits)
+		q.Feed(contract.Input{Data: []byte(text)})
+		facts := q.Txs()[0].State().Facts
+		if len(facts) == 0 || facts[0].Kind != contract.HTTPRequest || facts[0].Size != want {
+			t.Errorf("%q: %+v, want a request of size %d", text, facts, want)
+		}
+	}
+}

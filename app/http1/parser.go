@@ -447,6 +447,13 @@ func (p *parser) headersDone(s *reader, dir contract.Direction) {
 		return
 	}
 	p.frame(s, dir)
+	if dir == contract.ToServer && s.tx != nil { // more of the request is to come
+		for i := range t.state.Facts {
+			if f := &t.state.Facts[i]; f.Kind == contract.HTTPRequest {
+				f.Size = 1
+			}
+		}
+	}
 }
 
 // frame settles where the body ends.
