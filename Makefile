@@ -26,8 +26,9 @@ test: $(PAGE)
 	$(GO) test -tags purego ./detect/...
 
 # The console in a headless Chromium: the page against made-up attacks, and the real program from its setup token on.
+# Then, as root, stories of real tools against real servers; STORY=name tells some of them and leaves the console out.
 e2e: build $(WEB)/node_modules/.package-lock.json
-	scripts/e2e.sh $(WEB)
+	GO="$(GO)" scripts/e2e.sh $(WEB) $(STORY)
 
 # The real program, killed 100 times at random moments, loses nothing it acknowledged and counts nothing twice.
 kills:

@@ -57,6 +57,7 @@ var plan = []roomPlan{
 	{"shield", []string{"shield/clock", "shield/inforce", "shield/policy", "shield/records", "shield/ruleset", "capture", "capture/*", "decode", "defrag", "flow", "stream", "app", "app/contract", "rule", "detect", "hoststate", "behaviour", "attack", "block", "block/way", "evidence", "evidence/durable", "eve", "jsonline", "console", "explain", "config", "control", "rules", "samples"}, "wires the rooms into an engine: workers, clock, merge point, ledger"},
 	{"cases", []string{"shield", "config", "capture", "capture/*", "decode", "rules", "attack"}, "the runner of case files; tests only"},
 	{"cmd/*", []string{"shield", "config", "control", "rule", "attack", "block", "block/*", "block/way", "evidence", "console", "capture", "capture/*", "detect", "app", "rules", "samples"}, "flags, messages, exit codes"},
+	{"e2e", []string{"attack"}, "stories of real tools against real servers in own network namespaces; tests only"},
 	{"house", nil, "tests about the house itself"},
 }
 
