@@ -196,7 +196,7 @@ func TestStories(t *testing.T) {
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
 				"network": cmdNetwork, "server": cmdServer, "shield": cmdShield, "client": cmdClient, "attacker": cmdAttacker,
-				"attack": cmdAttack, "expect": cmdExpect,
+				"attack": cmdAttack, "expect": cmdExpect, "forge": cmdForge, "latency": cmdLatency,
 			},
 		})
 	})
