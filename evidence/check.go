@@ -109,11 +109,13 @@ type checker struct {
 	lastTime uint64
 	last     *TotalsLeaf
 	lastType byte
-	cells    map[int64]int // of attack leaves, kept only when the log holds corrections
+	latest   uint64        // time of a leaf since the last totals leaf
+	cells    map[int64]int // of attack leaves that were corrected; none: -1
 	erasures map[int64]bool
 	retained map[string]bool
 	withheld []int64  // leaves whose private part or packets were missing
 	ruleset  [32]byte // the last one that was looked at
+	table    [32]byte // the same
 	hashes   [tileLevels]*bytesCheck
 	offsets  *bytesCheck
 	slots    []byte
@@ -233,6 +235,9 @@ func (c *checker) leaf(i int64, pos uint64, b []byte) error {
 		c.offsets.expect(be.AppendUint64(nil, pos), c.r)
 	}
 	c.tree.add(tlog.RecordHash(b), func(level int, h tlog.Hash) { c.hashes[level].expect(h[:], c.r) })
+	if b[0] != typeTotals && (i == 0 || c.last != nil && c.last.Flags&flagStop != 0 && c.lastAt == i-1) {
+		c.r.problem("leaf %d: the log goes on without a leaf that says it was started", i)
+	}
 	c.lastType = b[0]
 	switch b[0] {
 	case typeAttack:
@@ -260,9 +265,7 @@ func (c *checker) attack(i int64, b []byte) {
 	if c.last == nil || x.ClosedAt < c.lastTime {
 		c.r.problem("leaf %d: closed before the totals leaf that precedes it", i)
 	}
-	if len(c.cells) < 1<<20 {
-		c.cells[i] = x.Cell()
-	}
+	c.latest = max(c.latest, x.ClosedAt)
 	if x.Ruleset != c.ruleset && x.Ruleset != [32]byte{} {
 		c.ruleset = x.Ruleset
 		if _, err := rulesOf(c.dir, x.Ruleset); err != nil {
@@ -285,8 +288,8 @@ func (c *checker) totals(i int64, b []byte) {
 	if t.Counters != c.counts {
 		c.r.problem("leaf %d: its totals are not those of the leaves before it", i)
 	}
-	if t.Time < c.lastTime {
-		c.r.problem("leaf %d: its time lies before the totals leaf that precedes it", i)
+	if t.Time < c.lastTime || t.Time < c.latest {
+		c.r.problem("leaf %d: its time lies before that of leaves that precede it", i)
 	}
 	if i-c.lastAt > totalsLeaves {
 		c.r.problem("leaf %d: %d leaves without a totals leaf", i, i-c.lastAt-1)
@@ -305,11 +308,28 @@ func (c *checker) totals(i int64, b []byte) {
 	if Kind(t.Flags>>kindShift&3).String() != c.form.Kind {
 		c.r.problem("leaf %d: of a %s log in a %s log", i, Kind(t.Flags>>kindShift&3), c.form.Kind)
 	}
-	if t.Flags&flagUnclean != 0 {
-		c.restart("unclean start at %s: what was open and not yet sealed may be missing", stamp(t.Time))
+	c.start(i, t)
+	if c.table != t.TableID {
+		c.table = t.TableID
+		// A log that an earlier version began has no such file: then only the hash is there.
+		if _, err := rulesOf(c.dir, t.TableID); err != nil && !errors.Is(err, os.ErrNotExist) {
+			c.r.problem("leaf %d: the table it counts by cannot be read: %v", i, err)
+		}
 	}
 	c.last, c.lastAt, c.lastTime, c.number = t, i, t.Time, t.Number+1
 	c.r.Ledger = t.Ledger
+}
+
+// start judges what a totals leaf says of a start: the first one says so, one after a stop is clean, any other unclean.
+func (c *checker) start(i int64, t *TotalsLeaf) {
+	stopped := c.last != nil && c.last.Flags&flagStop != 0 && c.lastAt == i-1
+	started, unclean := t.Flags&flagStart != 0, t.Flags&flagUnclean != 0
+	switch {
+	case (i == 0 || stopped) && (!started || unclean), started && i > 0 && !stopped && !unclean, unclean && !started:
+		c.r.problem("leaf %d: what it says of a start is not what the leaves before it show", i)
+	case unclean && c.last != nil:
+		c.restart("unclean start at %s, the leaf before it is of %s: what was open and not yet sealed may be missing", stamp(t.Time), stamp(max(c.lastTime, c.latest)))
+	}
 }
 
 func (c *checker) gap(f string, args ...any) {
@@ -334,6 +354,10 @@ func (c *checker) event(i int64, b []byte) {
 		c.r.problem("leaf %d is malformed", i)
 		return
 	}
+	if c.last != nil && e.Time < c.lastTime {
+		c.r.problem("leaf %d: its time lies before the totals leaf that precedes it", i)
+	}
+	c.latest = max(c.latest, e.Time)
 	if e.Attack > uint64(i) {
 		c.r.problem("leaf %d belongs to a later leaf", i)
 	}
@@ -359,18 +383,36 @@ func (c *checker) event(i int64, b []byte) {
 
 func (c *checker) correction(i int64, b []byte) {
 	x, err := decodeCorrection(b)
-	cell, known := c.cells[int64(x.Attack)]
-	if err != nil || !known {
-		c.r.problem("leaf %d corrects what is no attack leaf", i)
+	cell := -1
+	if err == nil && x.Attack < uint64(i) {
+		cell = c.cellOf(int64(x.Attack))
+	}
+	if cell < 0 {
+		c.r.problem("leaf %d corrects what is no counted attack", i)
 		return
 	}
 	c.counts[2*cell+1]++
+	c.cells[int64(x.Attack)] = -1
 	if x.Cell < cells {
 		c.counts[2*x.Cell]++
 		c.cells[int64(x.Attack)] = int(x.Cell)
-	} else {
-		delete(c.cells, int64(x.Attack))
 	}
+}
+
+// cellOf is where an earlier leaf counts, -1 if nowhere.
+func (c *checker) cellOf(leaf int64) int {
+	if cell, corrected := c.cells[leaf]; corrected {
+		return cell
+	}
+	b, err := ReadLeaf(c.dir, leaf)
+	if err != nil {
+		return -1
+	}
+	x, err := decodeAttack(b)
+	if err != nil {
+		return -1
+	}
+	return x.Cell()
 }
 
 // private opens a leaf's private part and compares it with its commitments, and the packets with their hash.

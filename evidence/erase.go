@@ -184,9 +184,13 @@ func (l *Log) Erase(leaf, now int64) error {
 		return nil
 	}
 	pos := s.packets - 1
-	b, err := readRecord(l.packets.dir, pos, leaf)
-	if err != nil {
+	path, offset := segmentName(l.packets.dir, int(pos>>positionShift)), int64(pos&(1<<positionShift-1))
+	n, err := recordSize(path, offset, leaf)
+	if errors.Is(err, os.ErrNotExist) {
 		return nil // gone by retention
 	}
-	return l.keep(l.disk.Overwrite(segmentName(l.packets.dir, int(pos>>positionShift)), int64(pos&(1<<positionShift-1))+16, make([]byte, len(b))))
+	if err != nil {
+		return fmt.Errorf("packets of leaf %d: %w", leaf, err)
+	}
+	return l.keep(l.disk.Overwrite(path, offset+16, make([]byte, n)))
 }

@@ -46,6 +46,9 @@ func LoadKey(d *durable.Disk, path string, r io.Reader) (Key, error) {
 	if err != nil {
 		return k, fmt.Errorf("reading signing key: %w", err)
 	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 {
+		return k, fmt.Errorf("reading signing key: %s can be read by others than its owner, so they could sign in its place; if nobody has, chmod 600 it, else move the log and the key away and begin a new log", path)
+	}
 	seed, err := base64.StdEncoding.DecodeString(strings.TrimSpace(strings.TrimPrefix(string(b), keyHead)))
 	if err != nil || len(seed) != len(k.seed) || !strings.HasPrefix(string(b), keyHead) {
 		return k, fmt.Errorf("reading signing key: %s is not a signing key", path)

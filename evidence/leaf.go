@@ -41,6 +41,7 @@ const (
 	flagStop    = 1 << 1
 	flagUnclean = 1 << 2
 	kindShift   = 8
+	totalsFlags = flagStart | flagStop | flagUnclean | 3<<kindShift // all others are 0
 )
 
 // AttackLeaf is the public part of one counted attack.
@@ -200,7 +201,7 @@ func decodeTotals(b []byte) (*TotalsLeaf, error) {
 		l.Counters[id] = v
 		id, rest = id+1, rest[n+m:]
 	}
-	if !bytes.Equal(l.append(nil), b) {
+	if l.Flags&^totalsFlags != 0 || !bytes.Equal(l.append(nil), b) {
 		return nil, errLeaf
 	}
 	return l, nil

@@ -7,6 +7,7 @@
 package evidence
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -145,7 +146,9 @@ func (l *Log) SetRules(text []byte, now int64) error {
 		return err
 	}
 	l.ruleset = hash
-	l.table = l.tableID()
+	if err := l.storeTable(); err != nil {
+		return err
+	}
 	return l.Event(CodeRulesChanged, now, -1, hash[:], nil)
 }
 
@@ -189,12 +192,14 @@ func rulesOf(dir string, hash [32]byte) ([]byte, error) {
 	return text, err
 }
 
-// tableID binds the accounts' table and the rules in force.
-func (l *Log) tableID() [32]byte {
-	var b strings.Builder
+// storeTable keeps what the table id is the hash of: the accounts' table as a person reads it, then the hash of the
+// rules in force.
+func (l *Log) storeTable() (err error) {
+	var b bytes.Buffer
 	attack.PrintTable(&b)
 	b.Write(l.ruleset[:])
-	return sha256.Sum256([]byte(b.String()))
+	l.table, err = l.storeRules(b.Bytes())
+	return err
 }
 
 // keep makes the first error the log's last word.
@@ -383,24 +388,16 @@ func (l Ledger) plus(o Ledger) Ledger {
 // A silence of many minutes is a gap event and one totals leaf.
 func (l *Log) clock(now uint64) error {
 	if !l.begun {
-		l.begun = true
-		if l.time == 0 || l.number == 0 {
-			l.time = now
-		}
-		if err := l.totals(l.start, l.time); err != nil {
-			return err
-		}
+		return l.begin(now)
 	}
 	if now <= l.time {
 		return nil
 	}
 	if full := now - now%minute; full > l.totalsTime {
-		from := l.totalsTime
+		from := l.time
 		l.time = max(l.time, full)
-		if full-from >= 2*minute {
-			if err := l.event(CodeGap, -1, be.AppendUint64(be.AppendUint64(nil, from), full), nil); err != nil {
-				return err
-			}
+		if err := l.silence(from, full); err != nil {
+			return err
 		}
 		if err := l.totals(0, full); err != nil {
 			return err
@@ -408,6 +405,34 @@ func (l *Log) clock(now uint64) error {
 	}
 	l.time = now
 	return nil
+}
+
+// begin writes the leaf of a start, which bears the time of it: so the leaf before it tells how long nobody watched.
+// What a crash had left broken is named.
+func (l *Log) begin(now uint64) error {
+	from := l.time
+	l.begun, l.time = true, max(l.time, now)
+	if l.number == 0 {
+		from, l.time = now, now
+	}
+	if err := l.totals(l.start, l.time); err != nil {
+		return err
+	}
+	if err := l.silence(from, l.time); err != nil {
+		return err
+	}
+	if l.cutBytes == 0 {
+		return nil
+	}
+	return l.event(CodeRestart, -1, fmt.Appendf(nil, "%d bytes that a crash left unfinished were cut and kept aside", l.cutBytes), nil)
+}
+
+// silence logs that there is no leaf between two times, if that is long.
+func (l *Log) silence(from, to uint64) error {
+	if to-from < 2*minute {
+		return nil
+	}
+	return l.event(CodeGap, -1, be.AppendUint64(be.AppendUint64(nil, from), to), nil)
 }
 
 // totals appends a totals leaf.
@@ -423,6 +448,11 @@ func (l *Log) totals(flags uint16, now uint64) error {
 func (l *Log) append(b []byte) error {
 	if len(b) > entryMax {
 		return l.keep(fmt.Errorf("leaf of %d bytes", len(b)))
+	}
+	if l.entries.full() { // the old file is synced when the new one begins: what its leaves hide must be safe by then
+		if l.keep(l.write()) != nil {
+			return l.err
+		}
 	}
 	pos, err := l.entries.entry(b)
 	if l.keep(err) != nil {
@@ -460,6 +490,11 @@ func (l *Log) Flush() ([]attack.Record, error) {
 }
 
 func (l *Log) flush(flags uint16) ([]attack.Record, error) {
+	if !l.begun { // leaves that a crash left whole wait for a checkpoint
+		if err := l.begin(l.time); err != nil {
+			return nil, err
+		}
+	}
 	if err := l.totals(flags, l.time); err != nil {
 		return nil, err
 	}
@@ -541,6 +576,9 @@ func (l *Log) Resume() ([]byte, []attack.Record, error) {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
 	}
+	if s.Size > l.tree.size {
+		return nil, nil, &CorruptError{fmt.Sprintf("the open accounts were left behind %d leaves, there are %d: this is an older copy of the log", s.Size, l.tree.size)}
+	}
 	r, err := l.Records(s.Size)
 	return s.Accounts, r, err
 }
@@ -553,9 +591,6 @@ func (l *Log) Records(from int64) ([]attack.Record, error) { return Records(l.di
 func (l *Log) Close() ([]attack.Record, error) {
 	var done []attack.Record
 	if l.err == nil {
-		if !l.begun {
-			_ = l.clock(l.time)
-		}
 		done, _ = l.flush(flagStop)
 	}
 	l.letGo()

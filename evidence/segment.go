@@ -29,6 +29,7 @@ type store struct {
 	number int
 	file   *durable.Append
 	buf    []byte
+	limit  int64  // where a new file is begun, bytes
 	began  uint64 // the log's clock when the file in hand got its first record; private and packets only
 }
 
@@ -59,7 +60,7 @@ func openStore(d *durable.Disk, dir string) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &store{disk: d, dir: dir}
+	s := &store{disk: d, dir: dir, limit: segmentBytes}
 	if len(list) > 0 {
 		s.number = list[len(list)-1]
 	}
@@ -74,7 +75,7 @@ func (s *store) next() uint64 {
 
 // frame appends to the buffer; room says how long the whole frame is.
 func (s *store) frame(head, body []byte) (pos uint64, err error) {
-	if s.file.Size()+int64(len(s.buf)) >= segmentBytes {
+	if s.full() {
 		if err := s.roll(); err != nil {
 			return 0, err
 		}
@@ -97,6 +98,9 @@ func (s *store) record(leaf int64, b []byte) (uint64, error) {
 	head := be.AppendUint64(be.AppendUint32(make([]byte, 0, 12), uint32(len(b))), uint64(leaf))
 	return s.frame(head, b)
 }
+
+// full says whether the next frame begins a new file.
+func (s *store) full() bool { return s.file.Size()+int64(len(s.buf)) >= s.limit }
 
 func (s *store) empty() bool { return s.file.Size()+int64(len(s.buf)) == 0 }
 
@@ -170,6 +174,25 @@ func readRecord(dir string, pos uint64, leaf int64) ([]byte, error) {
 		return nil, errFrame
 	}
 	return b, nil
+}
+
+// recordSize is how long the bytes of a frame of private or packets are, whatever they are by now: an erasure that a
+// crash cut short must be possible again.
+func recordSize(path string, offset int64, leaf int64) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	var head [16]byte
+	if _, err := f.ReadAt(head[:], offset); err != nil || int64(be.Uint64(head[8:])) != leaf {
+		return 0, errFrame
+	}
+	n := int64(be.Uint32(head[4:]))
+	if info, err := f.Stat(); err != nil || offset+16+n > info.Size() {
+		return 0, errFrame
+	}
+	return n, nil
 }
 
 // scanned is how far a walk over the entries came.

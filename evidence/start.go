@@ -139,6 +139,9 @@ func (l *Log) resume() error {
 	atCheckpoint := check.Size == 0
 	last := TotalsLeaf{}
 	end, err := scan(filepath.Join(l.dir, "entries"), func(i int64, pos uint64, b []byte) error {
+		if i >= check.Size && !l.complete(i, b) {
+			return errHalf
+		}
 		if err := l.replayed(i, b, &last); err != nil {
 			return err
 		}
@@ -151,14 +154,59 @@ func (l *Log) resume() error {
 		}
 		return nil
 	})
+	if errors.Is(err, errHalf) {
+		end.bad, err = true, nil
+	}
 	if err != nil {
 		return err
 	}
 	if !atCheckpoint || end.size < check.Size {
 		return &CorruptError{fmt.Sprintf("leaf %d cannot be read, the checkpoint signed %d", end.size, check.Size)}
 	}
-	l.table = l.tableID()
 	return l.mend(check.Size, end, &last)
+}
+
+var errHalf = errors.New("a leaf without its private part")
+
+// complete says whether all that a leaf hides is there. Past the checkpoint nothing was acknowledged, and pages may have
+// reached the disk out of order: a leaf without its private part is as broken as a torn frame.
+func (l *Log) complete(i int64, b []byte) bool {
+	want := [32]byte{}
+	switch b[0] {
+	case typeAttack:
+		x, err := decodeAttack(b)
+		if err != nil {
+			return false
+		}
+		want = x.Private
+	case typeEvent:
+		if x, err := decodeEvent(b); err == nil {
+			want = x.Private
+		}
+	}
+	if want == [32]byte{} {
+		return true
+	}
+	s, err := readSlot(l.dir, i)
+	if err != nil || s.private == 0 {
+		return false
+	}
+	if s.erased() {
+		return true
+	}
+	sealed, err := readRecord(l.private.dir, s.private-1, i)
+	if errors.Is(err, os.ErrNotExist) {
+		return true // retention
+	}
+	p, err2 := openPrivate(sealed, s.seed[:])
+	if err != nil || err2 != nil || p.commitment(s.seed[:]) != want {
+		return false
+	}
+	if s.packets == 0 {
+		return b[0] != typeAttack || p[fieldPackets] == nil
+	}
+	_, err = readRecord(l.packets.dir, s.packets-1, i)
+	return err == nil || errors.Is(err, os.ErrNotExist)
 }
 
 func (l *Log) checkpoint() (Checkpoint, error) {
@@ -231,12 +279,65 @@ func (l *Log) mend(safe int64, end scanned, last *TotalsLeaf) error {
 			return err
 		}
 	}
+	if err := errors.Join(l.trim(l.private, false), l.trim(l.packets, true)); err != nil {
+		return err
+	}
 	l.start = flagStart
 	if l.tree.size > 0 && last.Flags&flagStop == 0 || l.tree.size != l.lastTotals+1 && l.tree.size > 0 {
 		l.start |= flagUnclean
 	}
 	l.dirty = l.tree.size > safe
-	return nil
+	return l.storeTable()
+}
+
+// trim takes away what a crash left in a store behind its last record that a leaf names: nobody could find it to erase it.
+func (l *Log) trim(s *store, packets bool) error {
+	list, err := segments(s.dir)
+	if err != nil {
+		return err
+	}
+	end := uint64(list[0]) << positionShift
+	last, leaf, err := l.lastNamed(packets)
+	switch {
+	case err != nil:
+		return err
+	case leaf >= 0 && int(last>>positionShift) < list[0]: // it fell to retention
+	case leaf >= 0:
+		b, err := readRecord(s.dir, last, leaf)
+		if err != nil {
+			return nil // damage is for a check to tell, not for a start to cut
+		}
+		end = last + 16 + uint64(len(b))
+	}
+	return s.cut(end)
+}
+
+// lastNamed is the last position that the seeds name, of private parts or of packets, and its leaf; -1: none.
+func (l *Log) lastNamed(packets bool) (pos uint64, leaf int64, err error) {
+	f, err := os.Open(filepath.Join(l.dir, "seeds"))
+	if err != nil {
+		return 0, -1, fmt.Errorf("reading seeds: %w", err)
+	}
+	defer f.Close()
+	var buf [bundle * slotBytes]byte
+	for left := l.slots.Size() / slotBytes; left > 0; {
+		from := max(0, left-bundle)
+		b := buf[:(left-from)*slotBytes]
+		if _, err := f.ReadAt(b, from*slotBytes); err != nil {
+			return 0, -1, fmt.Errorf("reading seeds: %w", err)
+		}
+		for ; left > from; left-- {
+			s := decodeSlot(b[(left-1-from)*slotBytes:])
+			at := s.private
+			if packets {
+				at = s.packets
+			}
+			if at != 0 {
+				return at - 1, left - 1, nil
+			}
+		}
+	}
+	return 0, -1, nil
 }
 
 // refit cuts a derived file to what the checkpoint covers and keeps in buf what lies past it. A derived file
@@ -266,6 +367,12 @@ func (l *Log) cutEntries(pos uint64) error {
 	}
 	l.cutBytes = int64(len(broken))
 	side := filepath.Join(l.dir, fmt.Sprintf("cut-%d", l.tree.size))
+	for n := 2; ; n++ { // of an earlier crash at the same leaf
+		if _, err := os.Stat(side); err != nil {
+			break
+		}
+		side = filepath.Join(l.dir, fmt.Sprintf("cut-%d-%d", l.tree.size, n))
+	}
 	if err := l.disk.Replace(side, broken); err != nil {
 		return err
 	}

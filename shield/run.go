@@ -2,13 +2,13 @@ package shield
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/evidence"
+	"github.com/dejpha/dejpha/evidence/durable"
 	"github.com/dejpha/dejpha/shield/records"
 )
 
@@ -38,7 +38,7 @@ type RunOptions struct {
 // the folder left open, and leaves what is open to the next one.
 func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	began := time.Now()
-	if err := os.MkdirAll(o.State, 0o755); err != nil {
+	if err := durable.OS().MkdirShared(o.State); err != nil {
 		return nil, fmt.Errorf("cannot make the state folder: %w", err)
 	}
 	file, err := records.Open(filepath.Join(o.State, s.settings.config.EveFile), false)

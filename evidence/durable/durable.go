@@ -9,6 +9,7 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -28,6 +29,7 @@ type Disk struct {
 	faulty bool
 	n      int // changes until the fault
 	landed bool
+	torn   *rand.Rand // not nil: files keep a part of what was not synced
 	ops    int
 	open   map[*Append]bool
 }
@@ -39,6 +41,13 @@ func OS() *Disk { return &Disk{open: map[*Append]bool{}} }
 // reached the disk before the cut; otherwise it is lost, with everything written and not yet synced.
 func Faulty(n int, landed bool) *Disk {
 	return &Disk{open: map[*Append]bool{}, faulty: true, n: n, landed: landed}
+}
+
+// Torn is a disk whose n-th change (from 1) fails as a power cut does that tears, for tests: of what was written and not
+// yet synced each file keeps a part, of which a stretch may be zeros, for pages reach a disk in any order.
+func Torn(n int, seed uint64) *Disk {
+	r := rand.New(rand.NewPCG(seed, uint64(n)))
+	return &Disk{open: map[*Append]bool{}, faulty: true, n: n, landed: r.IntN(2) == 0, torn: r}
 }
 
 // Ops is how many changes were made or tried.
@@ -66,12 +75,35 @@ func (d *Disk) do(what string, change func() error) error {
 	if cut {
 		d.err = fmt.Errorf("%s: %w", what, ErrInjected)
 		for a := range d.open {
-			if !d.landed {
+			switch {
+			case d.torn != nil:
+				a.tear(d.torn)
+			case !d.landed:
 				_ = a.f.Truncate(a.synced)
 			}
 		}
 	}
 	return d.err
+}
+
+// tear keeps a part of what was not synced.
+func (a *Append) tear(r *rand.Rand) {
+	loose := a.size - a.synced
+	if loose <= 0 {
+		return
+	}
+	left := r.Int64N(loose + 1)
+	_ = a.f.Truncate(a.synced + left)
+	if left == 0 || r.IntN(2) == 0 {
+		return
+	}
+	f, err := os.OpenFile(a.path, os.O_WRONLY, 0) // a.f appends whatever the offset
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	from := r.Int64N(left)
+	_, _ = f.WriteAt(make([]byte, 1+r.Int64N(left-from)), a.synced+from)
 }
 
 // bare is an error of the system without the path, which what was done names already.
@@ -85,14 +117,27 @@ func bare(err error) error {
 	return err
 }
 
-// MkdirAll makes a folder and syncs the one above.
-func (d *Disk) MkdirAll(dir string) error {
+// MkdirAll makes a folder, for its owner's eyes only, with those above that are missing, and syncs the one above each.
+func (d *Disk) MkdirAll(dir string) error { return d.mkdirAll(dir, 0o700) }
+
+// MkdirShared is MkdirAll for folders that others may look into.
+func (d *Disk) MkdirShared(dir string) error { return d.mkdirAll(dir, 0o755) }
+
+func (d *Disk) mkdirAll(dir string, mode os.FileMode) error {
+	dir = filepath.Clean(dir)
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
 	}
-	return d.do("making "+dir, func() error {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+	if up := filepath.Dir(dir); up != dir {
+		if err := d.mkdirAll(up, mode); err != nil {
 			return err
+		}
+	}
+	return d.do("making "+dir, func() error {
+		if err := os.Mkdir(dir, mode); err != nil {
+			if info, stat := os.Stat(dir); stat != nil || !info.IsDir() { // another process made it meanwhile
+				return err
+			}
 		}
 		return syncFolder(filepath.Dir(dir))
 	})
