@@ -127,6 +127,8 @@ func (d *Disk) mkdirAll(dir string, mode os.FileMode) error {
 	dir = filepath.Clean(dir)
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
+	} else if err == nil {
+		return fmt.Errorf("making %s: %w", dir, syscall.ENOTDIR)
 	}
 	if up := filepath.Dir(dir); up != dir {
 		if err := d.mkdirAll(up, mode); err != nil {
