@@ -59,6 +59,10 @@ type Stream interface {
 	Raw(f *flow.Flow, dir flow.Direction) (data []byte, flush, must bool)
 	// RawDone says that n of them were looked at.
 	RawDone(f *flow.Flow, dir flow.Direction, n int)
+	// RawKeep says that n of them were looked at, and that the last keep shall be shown again with what follows.
+	RawKeep(f *flow.Flow, dir flow.Direction, n, keep int)
+	// RawKept returns how many at the beginning of what Raw returns were looked at before.
+	RawKept(f *flow.Flow, dir flow.Direction) int
 }
 
 // Input is one packet's trip as detect sees it. The caller reuses it; slices are read during the call only.
@@ -129,6 +133,7 @@ type Match struct {
 	Flow    bool // the action is for the whole flow
 	Silent  bool // noalert: state only
 	Dropped bool // the action drops the packet in hand
+	Alone   bool // valid if Dropped: all that it matched on came with the packet in hand
 	Passed  bool // a pass rule matched the packet too
 	Frame   Frame
 }

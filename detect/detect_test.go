@@ -209,7 +209,9 @@ type fakeStream struct {
 func (s *fakeStream) Raw(*flow.Flow, flow.Direction) ([]byte, bool, bool) {
 	return []byte(s.data), s.flush, false
 }
-func (s *fakeStream) RawDone(_ *flow.Flow, _ flow.Direction, n int) { s.done += n }
+func (s *fakeStream) RawDone(_ *flow.Flow, _ flow.Direction, n int)       { s.done += n }
+func (s *fakeStream) RawKeep(_ *flow.Flow, _ flow.Direction, n, keep int) { s.done += n - keep }
+func (s *fakeStream) RawKept(*flow.Flow, flow.Direction) int              { return 0 }
 
 func TestStream(t *testing.T) {
 	w := compile(t, newRule(1, "tcp", text("hello world")), newRule(2, "tcp", text("hel", depth(3))))

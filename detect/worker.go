@@ -46,6 +46,8 @@ type Stats struct {
 // streamData is the piece of stream under inspection.
 type streamData struct {
 	bytes []byte
+	seen  int // of them, looked at with an earlier packet
+	keep  int // of them, to be looked at again with the next
 	have  bool
 }
 
@@ -56,6 +58,7 @@ type flowState struct {
 	txs    []uint32
 	used   bool
 	events int     // of app, looked at
+	held   []held  // inline: matches on bytes that are looked at again
 	known  [3]bool // protocol rules were tried: to server, to client, both
 }
 
@@ -117,7 +120,7 @@ func (w *Worker) FlowEnd(f *flow.Flow) {
 	}
 	st.bits.Reset()
 	st.ints.Reset()
-	st.txs, st.used, st.events, st.known = st.txs[:0], false, 0, [3]bool{}
+	st.txs, st.held, st.used, st.events, st.known = st.txs[:0], st.held[:0], false, 0, [3]bool{}
 	w.free = append(w.free, f.Detect)
 	f.Detect = 0
 }
@@ -171,7 +174,7 @@ func (w *Worker) look(in *Input) {
 		}
 	}
 	if w.data.have {
-		in.Stream.RawDone(in.Flow, in.Dir, len(w.data.bytes))
+		w.letGo(in)
 	}
 }
 
@@ -193,7 +196,7 @@ func (w *Worker) settle(in *Input) []Match {
 			}
 		}
 		if w.set.opts.Inline && m.Action >= rule.Drop {
-			m.Dropped = true
+			m.Dropped, m.Alone = true, w.alone(&m, in)
 			if m.Flow && in.Flow != nil && in.Flow.Action == flow.ActionNone {
 				in.Flow.Action = flow.ActionDrop
 				if m.Action != rule.Drop {
@@ -322,6 +325,9 @@ func (w *Worker) packetRules(in *Input) {
 		s := &set.rules[i]
 		w.counts[i].Checks++
 		if stream, ok := w.packetRule(s, i, in); ok {
+			if stream && w.heldBefore(in, i) {
+				continue
+			}
 			w.matched(s, i, in, Match{Stream: stream, Flow: s.kind == kindIPOnly || stream || s.apps != nil || s.headerOnly})
 		}
 	}
@@ -339,8 +345,10 @@ func (w *Worker) takeStream(in *Input) {
 	case len(data) == 0:
 	case in.encrypted():
 		in.Stream.RawDone(in.Flow, in.Dir, len(data))
-	case must || len(data) >= w.set.opts.ChunkBytes || w.set.opts.Inline || flush && in.flushes():
-		w.data = streamData{data, true}
+	case w.set.opts.Inline:
+		w.takeInline(in, data, must)
+	case must || len(data) >= w.set.opts.ChunkBytes || flush && in.flushes():
+		w.data = streamData{bytes: data, have: true}
 	}
 }
 

@@ -44,54 +44,60 @@ func TestTripInOrderAllocatesNothing(t *testing.T) {
 		"unknown": {"\x01\x80\x93\x07 hello", "\x02\x84\x95\x06 hello"},
 		"ssh":     {"SSH-2.0-OpenSSH_9.2\r\n", "SSH-2.0-OpenSSH_9.2\r\n"},
 	} {
-		setup, err := NewSetup(SetupOptions{Detectors: true, Workers: 1, Checksums: "none"})
-		if err != nil {
-			t.Fatal(err)
+		testTripAllocatesNothing(t, name, first, SetupOptions{Detectors: true, Workers: 1, Checksums: "none"})
+		testTripAllocatesNothing(t, name+" inline", first, SetupOptions{Detectors: true, Checksums: "none", SimulateIPS: true})
+	}
+}
+
+func testTripAllocatesNothing(t *testing.T, name string, first [2]string, o SetupOptions) {
+	t.Helper()
+	setup, err := NewSetup(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	setup.settings.config.StreamDepth = -1 // no end
+	w := newWorker(&setup.settings, 0)
+	w.out = &epoch{}
+	now, number := int64(1700000000e9), uint64(0)
+	var in batch
+	send := func(b []byte) {
+		number++
+		now += 1e6
+		in.bytes = append(in.bytes[:0], b...)
+		in.frames = append(in.frames[:0], batchFrame{end: len(b), wire: uint32(len(b)), link: 1, number: number, now: now})
+		w.run(&in)
+		if number%stretchPackets == 0 {
+			w.out.reset()
 		}
-		setup.settings.config.StreamDepth = -1 // no end
-		w := newWorker(&setup.settings, 0)
-		w.out = &epoch{}
-		now, number := int64(1700000000e9), uint64(0)
-		var in batch
-		send := func(b []byte) {
-			number++
-			now += 1e6
-			in.bytes = append(in.bytes[:0], b...)
-			in.frames = append(in.frames[:0], batchFrame{end: len(b), wire: uint32(len(b)), link: 1, number: number, now: now})
-			w.run(&in)
-			if number%stretchPackets == 0 {
-				w.out.reset()
-			}
-		}
-		x := &wire{seq: [2]uint32{1000, 9000}}
-		send(x.frame(0, decode.SYN, nil))
-		send(x.frame(1, decode.SYN|decode.ACK, nil))
-		send(x.frame(0, decode.ACK, nil))
-		send(x.frame(0, decode.ACK|decode.PSH, []byte(first[0])))
-		send(x.frame(1, decode.ACK|decode.PSH, []byte(first[1])))
-		data := make([]byte, 1400)
-		for i := range data {
-			data[i] = byte(i*7 + i>>3)
-		}
-		segment, answer := x.frame(0, decode.ACK, data), x.frame(1, decode.ACK, nil)
-		step := func() {
-			send(segment)
-			binary.BigEndian.PutUint32(answer[14+20+8:], x.seq[0])
-			send(answer)
-			binary.BigEndian.PutUint32(segment[14+20+4:], x.seq[0])
-			x.seq[0] += uint32(len(data))
-		}
-		for range 4000 { // tables, rings and buffers grow to what they need
-			step()
-		}
-		if w.counts.Flows != 1 || w.counts.Matches != 0 {
-			t.Fatalf("%s: %d flows and %d matches, want one and none", name, w.counts.Flows, w.counts.Matches)
-		}
-		if n := testing.AllocsPerRun(2000, step); n != 0 {
-			t.Errorf("%s: %v allocations a segment and its acknowledgement, want 0", name, n)
-		}
-		if c := w.streams.Counters; c.DepthReached+c.LaterDropped+c.Gaps+c.Rejected != 0 {
-			t.Errorf("%s: the segments were not all taken in order: %+v", name, c)
-		}
+	}
+	x := &wire{seq: [2]uint32{1000, 9000}}
+	send(x.frame(0, decode.SYN, nil))
+	send(x.frame(1, decode.SYN|decode.ACK, nil))
+	send(x.frame(0, decode.ACK, nil))
+	send(x.frame(0, decode.ACK|decode.PSH, []byte(first[0])))
+	send(x.frame(1, decode.ACK|decode.PSH, []byte(first[1])))
+	data := make([]byte, 1400)
+	for i := range data {
+		data[i] = byte(i*7 + i>>3)
+	}
+	segment, answer := x.frame(0, decode.ACK, data), x.frame(1, decode.ACK, nil)
+	step := func() {
+		send(segment)
+		binary.BigEndian.PutUint32(answer[14+20+8:], x.seq[0])
+		send(answer)
+		binary.BigEndian.PutUint32(segment[14+20+4:], x.seq[0])
+		x.seq[0] += uint32(len(data))
+	}
+	for range 4000 { // tables, rings and buffers grow to what they need
+		step()
+	}
+	if w.counts.Flows != 1 || w.counts.Matches != 0 {
+		t.Fatalf("%s: %d flows and %d matches, want one and none", name, w.counts.Flows, w.counts.Matches)
+	}
+	if n := testing.AllocsPerRun(2000, step); n != 0 {
+		t.Errorf("%s: %v allocations a segment and its acknowledgement, want 0", name, n)
+	}
+	if c := w.streams.Counters; c.DepthReached+c.LaterDropped+c.Gaps+c.Rejected != 0 {
+		t.Errorf("%s: the segments were not all taken in order: %+v", name, c)
 	}
 }

@@ -182,6 +182,7 @@ func (e *Engine) Shown(dst []byte, f *flow.Flow, dir flow.Direction) []byte {
 func (e *Engine) RawDone(f *flow.Flow, dir flow.Direction, n int) {
 	if s := e.Session(f.Stream); s != nil {
 		d := &s.sides[dir]
+		d.kept = 0
 		if d.unread > 0 {
 			d.unread = 0
 			if !e.cfg.Linger {
@@ -193,6 +194,26 @@ func (e *Engine) RawDone(f *flow.Flow, dir flow.Direction, n int) {
 		d.app = false
 		e.Advance(s, dir, Raw, n)
 	}
+}
+
+// RawKeep says that n bytes were looked at and that the last keep of them are to be shown again with those that follow: who
+// stands inline looks at every packet at once, and what he looks for may lie across two.
+func (e *Engine) RawKeep(f *flow.Flow, dir flow.Direction, n, keep int) {
+	s := e.Session(f.Stream)
+	if s == nil || s.sides[dir].unread > 0 {
+		e.RawDone(f, dir, n)
+		return
+	}
+	e.RawDone(f, dir, n-keep)
+	s.sides[dir].kept = keep
+}
+
+// RawKept returns how many bytes at the beginning of what Raw returns were looked at before.
+func (e *Engine) RawKept(f *flow.Flow, dir flow.Direction) int {
+	if s := e.Session(f.Stream); s != nil {
+		return s.sides[dir].kept
+	}
+	return 0
 }
 
 // Size returns how many bytes of a direction were put in order so far.

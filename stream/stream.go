@@ -100,6 +100,7 @@ type side struct {
 	base    uint32
 	before  []byte    // what stood before the latest hole, if rules have not looked at it yet or records may show it
 	unread  int       // bytes at the end of before that rules have not looked at
+	kept    int       // bytes behind read[Raw] that rules have looked at and want to see again with those that follow
 	hole    uint32    // bytes missing just before base
 	offered uint32    // up to here the parser was shown bytes, taken or not
 	read    [2]uint32 // per reader: sequence number of the next byte to read
@@ -208,7 +209,7 @@ func (e *Engine) Forget(f *flow.Flow) {
 func (e *Engine) drop(s *side) {
 	e.give(s.buf)
 	e.give(s.before)
-	s.buf, s.before, s.unread = nil, nil, 0
+	s.buf, s.before, s.unread, s.kept = nil, nil, 0, 0
 	for i := range s.later {
 		e.give(s.later[i].data)
 		s.later[i].data = nil
