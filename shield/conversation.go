@@ -1,6 +1,7 @@
 package shield
 
 import (
+	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/detect"
 	"github.com/dejpha/dejpha/flow"
@@ -20,6 +21,9 @@ func (w *worker) segment(p *decode.Packet, f *flow.Flow, dir flow.Direction, in 
 	if o.Swapped {
 		in.Dir ^= 1
 		dir ^= 1
+	}
+	if w.set.stops && o.OverlapBytes > 0 { // the target may choose the copy that nobody looked at
+		w.verdict = capture.Drop
 	}
 	w.streamSignals(p, f, dir, &o)
 	s := w.streams.Session(f.Stream)

@@ -76,6 +76,7 @@ type match struct {
 	hasFlow                bool
 	proven                 bool
 	toClient               bool
+	stopped                bool // all that it matched on was kept from its target, live
 	ipVersion, proto       uint8
 	iface                  uint16
 	vlan                   uint16

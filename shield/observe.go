@@ -69,7 +69,7 @@ func (m *merger) observation(x *match) (attack.Observation, bool) {
 	o := attack.Observation{
 		Time: x.time, Class: k.class, Proven: x.proven, VLAN: x.vlan, Proto: x.proto, Techniques: k.techniques,
 		Severity: uint8(min(max(x.rule.Priority, 1), 4)), SID: x.rule.SID, GID: x.rule.GID, Rev: x.rule.Rev, Msg: x.rule.Msg,
-		FlowID: x.flowID, Packets: 1, Bytes: uint64(x.packetBytes),
+		FlowID: x.flowID, Packets: 1, Bytes: uint64(x.packetBytes), Stopped: x.stopped,
 	}
 	switch {
 	case strings.HasPrefix(x.rule.Classtype, "successful-"): // such a rule matches the target's answer

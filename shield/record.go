@@ -4,7 +4,6 @@ import (
 	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/behaviour"
-	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/detect"
 	"github.com/dejpha/dejpha/eve"
@@ -49,7 +48,7 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 	if m.Dropped {
 		a.Action, a.Verdict = "blocked", "drop"
 		if in.Packet != nil {
-			w.verdict = capture.Drop
+			a.Reject = w.stop(in.Packet, m.Action)
 		}
 	}
 	start := len(o.bytes)
@@ -60,7 +59,7 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 		}
 	}
 	x := match{rule: m.Rule, time: p.Time, src: p.Src, dst: p.Dst, srcPort: p.SrcPort, dstPort: p.DstPort,
-		ipVersion: p.IPVersion, proto: p.Proto, iface: p.Interface, vlan: p.VLAN[0], packetBytes: p.WireLen, toClient: where.Dir == flow.ToClient}
+		ipVersion: p.IPVersion, proto: p.Proto, iface: p.Interface, vlan: p.VLAN[0], packetBytes: p.WireLen, toClient: where.Dir == flow.ToClient, stopped: m.Alone && w.set.stops}
 	end := len(o.bytes)
 	if f != nil {
 		x.hasFlow, x.flowID, x.proven = true, f.ID, f.Proven

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/block/barred"
 	"github.com/dejpha/dejpha/config"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/defrag"
@@ -52,10 +53,12 @@ type settings struct {
 	config     *config.Config
 	workers    int
 	detectors  bool
-	inline     bool // the stream is shown as it comes
-	verdicts   bool // rules stop packets
-	checksums  bool // judged at all, for rules; the stream may be told to take wrong ones
-	strict     bool // -k all
+	inline     bool        // the stream is shown as it comes
+	verdicts   bool        // rules stop packets
+	stops      bool        // and so for real: the source stands in the way
+	barred     *barred.Set // who is blocked; nil unless stops
+	checksums  bool        // judged at all, for rules; the stream may be told to take wrong ones
+	strict     bool        // -k all
 	seed       uint64
 	types      map[string]bool // eve types written; nil: all
 	alertsOnly bool

@@ -38,6 +38,7 @@ type worker struct {
 	load    uint64
 	counts  Counters
 	verdict capture.Verdict // on the frame in hand, as far as it is decided
+	notice  notice          // to both ends, of what was stopped
 }
 
 // decodeCounters counts packets by decode event.
@@ -47,6 +48,7 @@ type decodeCounters [len(decode.EventNames)]uint64
 type Counters struct {
 	Bytes, Fragments, Flows, Matches, Records, DecodeEvents, StreamEvents uint64
 	Decode                                                                decodeCounters // packets by decode event
+	Stopped, Barred, Told                                                 uint64         // inline: frames dropped; of those, for a block of their source; frames of ours to tell of it
 	Broken                                                                uint64         // packets whose trip was given up: a fault of ours, said loudly
 	Undecodable                                                           [32]uint64     // by decode.Reason
 }
@@ -55,6 +57,7 @@ type Counters struct {
 // frame is accepted.
 func (w *worker) frame(f *capture.Frame, number uint64, now int64) capture.Verdict {
 	w.number, w.now, w.verdict = number, now, capture.Accept
+	w.notice.frames = [2][]byte{}
 	w.load++
 	w.counts.Bytes += uint64(f.WireLen)
 	w.out.ledger.Received++
@@ -63,19 +66,27 @@ func (w *worker) frame(f *capture.Frame, number uint64, now int64) capture.Verdi
 	w.decoder.Checksums = w.set.checksums && (!f.Unsummed || w.sums)
 	w.decoder.Decode(p, f.LinkType, f.Data)
 	p.Unsummed = f.Unsummed
-	if p.Undecodable != decode.ReasonNone {
+	switch {
+	case w.barred(p):
+		w.out.ledger.Shed++
+		w.verdict = capture.Drop
+	case p.Undecodable != decode.ReasonNone:
 		w.out.ledger.Undecodable++
 		w.counts.Undecodable[p.Undecodable&31]++
-	} else {
+		w.carry(p, f)
+	default:
 		w.out.ledger.Inspected++
+		w.carry(p, f)
 	}
-	w.inHand = f
-	w.carry(p, f)
+	if w.verdict == capture.Drop {
+		w.counts.Stopped++
+	}
 	return w.verdict
 }
 
 // carry is the trip that one packet of a hostile kind must not end for all.
 func (w *worker) carry(p *decode.Packet, f *capture.Frame) {
+	w.inHand = f
 	defer w.survive()
 	w.trip(p, 0, f)
 }
