@@ -16,12 +16,12 @@ import (
 type Options struct {
 	Interfaces []string      // names; at most interfacesMax
 	Now        func() int64  // the wall clock, ns since 1970 UTC
-	Say        func(string)  // what happens to an interface, one line each, once; nil: nobody listens
+	Say        func(string)  // what happens to an interface, one line each, once, from any worker's goroutine; nil: nobody listens
 	NoPromisc  bool          // see only what is meant for this machine
 	Snaplen    uint32        // bytes of a frame kept; default all
 	Filter     []Instruction // classic BPF, run by the kernel; nil: everything
 	BlockBytes int           // of one ring block: a power of two, at least 64 KiB, so that every frame fits; default 512 KiB
-	Blocks     int           // blocks of one ring; default 64. Halved as long as the kernel lacks the memory
+	Blocks     int           // blocks of one ring; default 64, less with many workers. Halved as long as the kernel lacks the memory
 	Retire     time.Duration // how long the kernel holds a block that is not full; default 8 ms
 	Wait       time.Duration // how long Next waits before it says ErrIdle; default 100 ms
 }
@@ -36,12 +36,15 @@ type Instruction struct {
 }
 
 const (
-	interfacesMax = 64 // rings of 32 MiB each; more is a slip
+	interfacesMax = 64  // rings of 32 MiB each; more is a slip
+	workersMost   = 256 // the kernel's own bound of a fanout group
 	blockLeast    = 64 << 10
 	blockMost     = 16 << 20
 	filterMax     = 4096 // BPF_MAXINSNS
 	defaultBlock  = 512 << 10
 	defaultBlocks = 64
+	blocksShared  = 256 // of all workers' rings of one interface, as far as each has blocksFew
+	blocksFew     = 16
 	blocksLeast   = 4
 	defaultRetire = 8 * time.Millisecond
 	defaultWait   = 100 * time.Millisecond
@@ -74,7 +77,10 @@ func (e *UnknownInterfaceError) Error() string {
 }
 
 // check fills in the defaults and refuses what the kernel would.
-func (o *Options) check() error {
+func (o *Options) check(workers int) error {
+	if workers < 1 || workers > workersMost {
+		return fmt.Errorf("%d workers: expected 1 to %d", workers, workersMost)
+	}
 	if len(o.Interfaces) == 0 || len(o.Interfaces) > interfacesMax {
 		return fmt.Errorf("%d interfaces: expected 1 to %d", len(o.Interfaces), interfacesMax)
 	}
@@ -85,7 +91,7 @@ func (o *Options) check() error {
 		o.BlockBytes = defaultBlock
 	}
 	if o.Blocks == 0 {
-		o.Blocks = defaultBlocks
+		o.Blocks = max(min(defaultBlocks, blocksShared/workers), blocksFew)
 	}
 	if o.Retire < time.Millisecond {
 		o.Retire = defaultRetire

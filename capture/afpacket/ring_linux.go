@@ -21,20 +21,15 @@ const (
 	linkRadiotap = 127
 )
 
-// ring is one interface: its socket, the memory shared with the kernel, and the packet at its head.
+// ring is one interface as one worker sees it: what the kernel opened for it, and the packet at its head.
 type ring struct {
-	name  string
-	place uint16 // among the interfaces
-	index int
-	link  uint16
-	loop  bool
+	opened
+	group  *group
+	place  uint16 // among the interfaces
+	member int    // among the workers; the first one speaks for all
 
-	fd    int // -1: the interface is gone
-	mem   []byte
-	size  int // of a block
-	count int // of blocks
-	at    int // the block in hand, or the next to come
-	held  bool
+	at   int // the block in hand, or the next to come
+	held bool
 
 	walk walker
 	head packet
@@ -49,37 +44,53 @@ type ring struct {
 	yielded uint64
 }
 
-// openRing makes the ring and binds it last, so that every packet it ever sees is counted.
-func openRing(o *Options, name string, place int) (*ring, error) {
-	r := &ring{name: name, place: uint16(place), fd: -1}
-	if err := r.open(o); err != nil {
-		return nil, err
-	}
-	return r, nil
+// opened is a packet socket with the memory shared with the kernel.
+type opened struct {
+	name  string
+	index int
+	link  uint16
+	loop  bool
+
+	fd    int // -1: none, or the interface is gone
+	mem   []byte
+	size  int // of a block
+	count int // of blocks
 }
 
-// open opens the ring of the interface that has the name now.
+// open takes the group's ring for this worker.
 func (r *ring) open(o *Options) error {
-	index, hardware, err := lookUp(r.name)
+	x, err := r.group.take(o, r.member)
+	r.opened = x
 	if err != nil {
 		return err
+	}
+	r.at, r.walk = 0, walker{tags: r.link == linkEthernet}
+	return nil
+}
+
+// openRing opens a ring of the interface that has the name now. It is bound last, so that every packet it ever sees is
+// counted; shut: it sees none yet.
+func openRing(o *Options, name string, shut bool) (opened, error) {
+	r := opened{name: name, fd: -1}
+	index, hardware, err := lookUp(name)
+	if err != nil {
+		return r, err
 	}
 	link, kind := linkOf(hardware)
 	fd, err := unix.Socket(unix.AF_PACKET, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return refusal("a packet socket", err)
+		return r, refusal("a packet socket", err)
 	}
 	r.fd, r.index, r.link, r.loop = fd, index, link, hardware == unix.ARPHRD_LOOPBACK
-	if err := r.arm(o); err != nil {
+	if err := r.arm(o, shut); err != nil {
 		r.close()
-		return err
+		return r, err
 	}
-	r.at, r.walk = 0, walker{tags: link == linkEthernet}
-	return nil
+	return r, nil
 }
 
 // arm sets the socket up, maps the ring and binds it.
-func (r *ring) arm(o *Options) error {
+func (r *opened) arm(o *Options, shut bool) error {
 	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
 		return refusal("TPACKET_V3", err)
 	}
@@ -89,7 +100,11 @@ func (r *ring) arm(o *Options) error {
 	if r.loop { // an old kernel lacks it; then the reader leaves them out
 		_ = unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1)
 	}
-	if err := setFilter(r.fd, filter(o)); err != nil {
+	f := filter(o)
+	if shut {
+		f = nothing
+	}
+	if err := setFilter(r.fd, f); err != nil {
 		return refusal("this packet filter", err)
 	}
 	if err := r.share(o); err != nil {
@@ -108,7 +123,7 @@ func (r *ring) arm(o *Options) error {
 }
 
 // share asks for the ring's memory, for half of it while there is not enough, and maps it.
-func (r *ring) share(o *Options) error {
+func (r *opened) share(o *Options) error {
 	var err error
 	for blocks := o.Blocks; blocks >= blocksLeast; blocks /= 2 {
 		req := unix.TpacketReq3{Block_size: uint32(o.BlockBytes), Block_nr: uint32(blocks), Frame_size: uint32(unix.Getpagesize()),
@@ -131,8 +146,8 @@ func (r *ring) share(o *Options) error {
 	return fmt.Errorf("cannot watch %s: the kernel has no memory for a ring: %w", r.name, err)
 }
 
-// close gives everything back; packets still in the ring are lost to the reader.
-func (r *ring) close() {
+// close gives the socket and its memory back.
+func (r *opened) close() {
 	if r.mem != nil {
 		_ = unix.Munmap(r.mem)
 		r.mem = nil
@@ -141,6 +156,11 @@ func (r *ring) close() {
 		_ = unix.Close(r.fd)
 		r.fd = -1
 	}
+}
+
+// close gives everything back; packets still in the ring are lost to the reader.
+func (r *ring) close() {
+	r.opened.close()
 	r.full, r.held, r.pending = false, false, false
 	r.walk.left = 0
 }
@@ -220,8 +240,15 @@ func filter(o *Options) []unix.SockFilter {
 	if o.Filter == nil {
 		return []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: o.Snaplen}}
 	}
-	f := make([]unix.SockFilter, len(o.Filter))
-	for i, x := range o.Filter {
+	return sockFilter(o.Filter)
+}
+
+// nothing lets no frame in, and the kernel counts none.
+var nothing = []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
+
+func sockFilter(code []Instruction) []unix.SockFilter {
+	f := make([]unix.SockFilter, len(code))
+	for i, x := range code {
 		f[i] = unix.SockFilter{Code: x.Op, Jt: x.Jt, Jf: x.Jf, K: x.K}
 	}
 	return f

@@ -23,23 +23,57 @@ type source struct {
 	yielded  uint64
 }
 
-// Open watches interfaces until Close. The errors of a wish that cannot be met are ErrPrivilege, ErrKernel and
-// *UnknownInterfaceError. An interface that is down, or goes away later, is waited for.
+// Open watches interfaces until Close, as OpenGroup with one worker.
 func Open(o Options) (capture.Live, error) {
-	if err := o.check(); err != nil {
+	all, err := OpenGroup(o, 1)
+	if err != nil {
 		return nil, err
 	}
-	s := &source{o: o}
-	for i, name := range o.Interfaces {
-		r, err := openRing(&s.o, name, i)
-		if err != nil {
+	return all[0], nil
+}
+
+// OpenGroup watches interfaces for n workers, 1 to workersMost, until all its sources are closed: each frame is yielded
+// by one source, and all frames of a pair of addresses by the same. Each source is for a goroutine of its own. The
+// errors of a wish that cannot be met are ErrPrivilege, ErrKernel and *UnknownInterfaceError. An interface that is
+// down, or goes away later, is waited for.
+func OpenGroup(o Options, n int) ([]capture.Live, error) {
+	if err := o.check(n); err != nil {
+		return nil, err
+	}
+	sources := make([]*source, n)
+	for i := range sources {
+		sources[i] = &source{o: o}
+	}
+	shut := func() {
+		for _, s := range sources {
 			_ = s.Close()
+		}
+	}
+	for place, name := range o.Interfaces {
+		g, err := newGroup(&o, name, n)
+		if err != nil {
+			shut()
 			return nil, err
 		}
-		s.rings = append(s.rings, r)
+		for i, s := range sources {
+			r := &ring{opened: opened{name: name, fd: -1}, group: g, place: uint16(place), member: i}
+			s.rings = append(s.rings, r)
+			err := r.open(&s.o)
+			if errors.Is(err, errNotSpread) {
+				r.down = true
+				r.say(&s.o, "%s is down; waiting for it", name)
+			} else if err != nil {
+				shut()
+				return nil, err
+			}
+		}
 	}
-	s.polls, s.polled = make([]unix.PollFd, 0, len(s.rings)), make([]*ring, 0, len(s.rings))
-	return s, nil
+	all := make([]capture.Live, n)
+	for i, s := range sources {
+		s.polls, s.polled = make([]unix.PollFd, 0, len(s.rings)), make([]*ring, 0, len(s.rings))
+		all[i] = s
+	}
+	return all, nil
 }
 
 // Next implements capture.Source. f.Data lies in the ring and may be written to by nobody.
@@ -124,7 +158,7 @@ func (s *source) Stop() {
 	s.stopping = true
 	for _, r := range s.rings {
 		if r.fd >= 0 {
-			_ = setFilter(r.fd, []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}})
+			_ = setFilter(r.fd, nothing)
 		}
 	}
 }
@@ -170,8 +204,18 @@ func (s *source) Stats() capture.Stats {
 func (s *source) Close() error {
 	for _, r := range s.rings {
 		r.close()
+		if r.member == 0 {
+			r.group.close()
+		}
 	}
 	return nil
+}
+
+// say speaks for all workers.
+func (r *ring) say(o *Options, format string, args ...any) {
+	if r.member == 0 {
+		o.say(format, args...)
+	}
 }
 
 // trouble takes note of what happened to an interface.
@@ -182,7 +226,7 @@ func (r *ring) trouble(o *Options) {
 	}
 	if !r.down {
 		r.down, r.asked = true, o.Now()
-		o.say("%s is down; waiting for it", r.name)
+		r.say(o, "%s is down; waiting for it", r.name)
 	}
 }
 
@@ -195,22 +239,22 @@ func (r *ring) revive(o *Options) {
 		if err == nil && ok && at.Ifindex == r.index {
 			if _, up, exists := isUp(r.index); exists && up {
 				r.down = false
-				o.say("%s is up again", r.name)
+				r.say(o, "%s is up again", r.name)
 			}
 			return
 		}
 		r.writeOff()
 		r.close()
-		o.say("%s is gone; waiting for one of that name", r.name)
+		r.say(o, "%s is gone; waiting for one of that name", r.name)
 	}
 	err := r.open(o)
 	var unknown *UnknownInterfaceError
 	switch {
 	case err == nil:
 		r.down, r.told = false, ""
-		o.say("%s is back", r.name)
+		r.say(o, "%s is back", r.name)
 	case !errors.As(err, &unknown) && err.Error() != r.told:
 		r.told = err.Error()
-		o.say("%s cannot be watched again yet: %v", r.name, err)
+		r.say(o, "%s cannot be watched again yet: %v", r.name, err)
 	}
 }
