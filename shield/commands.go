@@ -43,7 +43,7 @@ func (e *engine) mode() string {
 }
 
 func (e *engine) captureMode(o *RunOptions) string {
-	if e.live == nil {
+	if !e.set.live {
 		return o.Kind.String()
 	}
 	return "AF_PACKET_DEV"

@@ -45,8 +45,7 @@ type engine struct {
 	done    sync.WaitGroup
 	own     *epoch // with one worker
 	ownSize int
-	eager   bool  // visit the merge point after every frame: a person watches
-	live    *live // nil: the source is a recording, or one that makes its own time
+	eager   bool // visit the merge point after every frame: a person watches
 }
 
 // batch is what one worker gets of a stretch.
@@ -76,7 +75,10 @@ func newEngine(set *settings, out io.Writer, sum *Summary, seal *sealer) (*engin
 	for i := range set.workers {
 		e.workers = append(e.workers, newWorker(set, i))
 	}
-	if len(e.workers) == 1 {
+	switch {
+	case set.live: // each worker reads for itself
+		return e, nil
+	case len(e.workers) == 1:
 		e.own = &epoch{}
 		e.workers[0].out = e.own
 		return e, nil
@@ -156,10 +158,7 @@ func (e *engine) play(src capture.Source, stop <-chan struct{}, progress func(ui
 	var f capture.Frame
 	for {
 		err := src.Next(&f)
-		idle := err != nil && errors.Is(err, capture.ErrIdle)
 		switch {
-		case idle:
-			e.quiet(f.Time)
 		case err == nil:
 			e.frame(&f)
 		case errors.Is(err, io.EOF):
@@ -167,17 +166,13 @@ func (e *engine) play(src capture.Source, stop <-chan struct{}, progress func(ui
 		default:
 			return err
 		}
-		if idle || e.number%4096 == 0 || e.eager {
+		if e.number%4096 == 0 || e.eager {
 			if progress != nil {
 				progress(e.number)
 			}
 			select {
 			case <-stop:
-				if e.live == nil {
-					return nil
-				}
-				e.live.source.Stop() // the rest is read, then the source ends
-				stop = nil
+				return nil
 			default:
 			}
 			if e.merge.failed.Load() {
@@ -230,9 +225,6 @@ func (e *engine) tick(now int64) {
 
 // flush hands the stretch in hand over. closes: 0, or at the end of the source the number up to which flows are closed.
 func (e *engine) flush(closes uint64) {
-	if e.live != nil && e.own != nil {
-		e.live.count(&e.own.ledger, e.clock.Now(), closes >= e.closed())
-	}
 	if e.own != nil {
 		w := e.workers[0]
 		if closes > 0 {
@@ -261,7 +253,7 @@ func (e *engine) stats() {
 		return
 	}
 	s := eve.Stats{At: max(e.clock.Now(), 0), Packets: e.number, Alerts: e.merge.sum.Alerts, Decode: make([]uint64, len(decode.EventNames))}
-	s.Live, s.KernelDrops = e.live != nil, e.merge.sum.Ledger.KernelDrops
+	s.Live, s.KernelDrops = e.set.live, e.merge.sum.Ledger.KernelDrops
 	if e.set.set != nil {
 		s.Rules, s.Refused = e.set.set.Len(), e.set.refused
 	}
@@ -283,9 +275,20 @@ func (e *engine) stats() {
 // closed is the number that closes all flows.
 func (e *engine) closed() uint64 { return e.number + 1 }
 
-// close ends all flows and accounts; the engine is finished afterwards. The flows are ended in stretches, the same for
-// any number of workers: the records of all flows at once would be most of a run's memory.
+// close ends all flows and accounts; the engine is finished afterwards. Workers that read for themselves have ended
+// their flows by then.
 func (e *engine) close() error {
+	if !e.set.live {
+		e.closeFlows()
+	}
+	e.merge.finish()
+	e.stats()
+	return e.merge.err
+}
+
+// closeFlows ends all flows. They are ended in stretches, the same for
+// any number of workers: the records of all flows at once would be most of a run's memory.
+func (e *engine) closeFlows() {
 	for upTo := uint64(closeStretch); upTo < e.closed(); upTo += closeStretch {
 		e.flush(upTo)
 	}
@@ -296,7 +299,4 @@ func (e *engine) close() error {
 		}
 		e.done.Wait()
 	}
-	e.merge.finish()
-	e.stats()
-	return e.merge.err
 }

@@ -1,65 +1,219 @@
 package shield
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/capture/afpacket"
+	"github.com/dejpha/dejpha/shield/clock"
 )
 
-// Live capture and the clock. The stamps are the kernel's, so nobody on the wire can forge one; what can be wrong is the
-// machine's own clock. So the clock is settled from the start, and time passes without packets, which makes silence no
-// jump. A jump by more than an hour, when somebody sets the machine's clock, must still be confirmed like any other,
-// because the log's clock can never go back; the source's idle ticks confirm it within two seconds on a quiet wire.
+// Live traffic. Every worker reads a source of its own, whose frames are all those of its pairs of addresses, and hands
+// what it found in a stretch to the merge point, which applies stretches as they come; its clock is the least of the
+// workers' clocks, so that none of them reports what already lies behind.
+//
+// A worker's clock is settled from the start: the stamps are the kernel's, nobody on the wire can forge one. What can be
+// wrong is the machine's own clock. Time passes without packets, which makes silence no jump. A jump by more than an
+// hour, when somebody sets the machine's clock, must still be confirmed like any other, because the log's clock can
+// never go back; the sources' idle ticks confirm it within two seconds on a quiet wire.
 
-// Listen opens interfaces for a run. say is told in one line each what happens to them. Its errors are
-// afpacket's.
-func Listen(interfaces []string, say func(string)) (capture.Live, error) {
+const (
+	countEvery  = int64(100e6) // ns between two looks at the kernel's counters
+	stretchTime = int64(5e6)   // ns of traffic after which a stretch ends
+	ahead       = 32           // stretches that a worker may be ahead of the merge point, which syncs files
+)
+
+// Listen opens interfaces for a run of so many workers. say is told in one line each what happens to them. Its errors
+// are afpacket's.
+func Listen(interfaces []string, workers int, say func(string)) ([]capture.Live, error) {
 	var names []string
 	for _, name := range interfaces {
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
-	return afpacket.Open(afpacket.Options{Interfaces: names, Now: func() int64 { return time.Now().UnixNano() }, Say: say})
+	return afpacket.OpenGroup(afpacket.Options{Interfaces: names, Now: func() int64 { return time.Now().UnixNano() }, Say: say}, workers)
 }
 
-// countEvery is the time between two looks at the kernel's counters, ns.
-const countEvery = int64(100e6)
-
-// live is what an engine knows of a source that time does not wait for.
-type live struct {
+// tap is a worker at its source. Owner: its goroutine, until its last stretch is handed over.
+type tap struct {
+	*worker
 	source  capture.Live
-	counted int64 // when, on the clock
+	place   int // among the workers
+	stride  uint64
+	clock   clock.Clock
+	read    uint64 // frames so far
+	taken   int    // frames of the stretch
+	due     int64  // when the stretch ends, on the clock
+	ticked  int64
+	counted int64
 	last    capture.Stats
+	idle    chan *epoch
+	out     chan<- stretch
+	halt    <-chan struct{}
 }
 
-// watch prepares the engine, before its first frame, for a live source; now is the wall clock, ns.
-func (e *engine) watch(source capture.Live, now int64) {
-	e.live = &live{source: source}
-	e.clock.Begin(now)
-	e.eager = false // the source says when nothing waits; until then stretches are filled
+// stretch is what a worker hands to the merge point.
+type stretch struct {
+	from *tap
+	what *epoch
+	last bool
+	err  error // why the source ended, with the last one
 }
 
-// quiet lets time pass up to t, ns, and applies what is in hand.
-func (e *engine) quiet(t int64) {
-	e.clock.Pass(t)
-	if now := e.clock.Now(); now >= e.ticked+tickEvery {
-		e.tick(now)
+// watch takes the frames of live sources, one a worker, through the shield until they end or stop is closed. now is
+// the wall clock, ns; pause is called whenever nothing waits for the merge point.
+func (e *engine) watch(sources []capture.Live, now int64, stop <-chan struct{}, pause func()) (err error) {
+	halt, halted := make(chan struct{}), false
+	stretches := make(chan stretch, len(sources))
+	clocks := make([]int64, len(sources))
+	taps := make([]*tap, len(sources))
+	for i, s := range sources {
+		t := &tap{worker: e.workers[i], source: s, place: i, stride: uint64(len(sources)), idle: make(chan *epoch, ahead), out: stretches, halt: halt}
+		for range ahead {
+			t.idle <- &epoch{}
+		}
+		t.clock.Begin(now)
+		t.worker.out = <-t.idle
+		clocks[i], taps[i] = now, t
+		go t.run()
 	}
-	e.flush(0)
+	e.merge.sum.Workers = make([]Ledger, len(sources))
+	for running := len(taps); running > 0; {
+		select {
+		case s := <-stretches:
+			t := s.from
+			clocks[t.place] = s.what.now
+			e.merge.sum.Workers[t.place].Add(s.what.ledger)
+			if s.last {
+				clocks[t.place], running = math.MaxInt64, running-1
+				err = errors.Join(err, s.err)
+			}
+			s.what.now = min(s.what.now, slices.Min(clocks))
+			e.merge.apply([]*epoch{s.what})
+			s.what.reset()
+			t.idle <- s.what
+			if len(stretches) == 0 {
+				pause()
+			}
+		case <-stop:
+			stop = nil
+			if !halted {
+				halted = true
+				close(halt)
+			}
+		}
+		if !halted && (err != nil || e.merge.failed.Load()) { // close says why
+			halted = true
+			close(halt)
+		}
+	}
+	for _, t := range taps {
+		e.number += t.read
+		e.clock.Add(&t.clock)
+	}
+	return err
 }
 
-// count puts what the kernel lost since the last look into a ledger.
-func (l *live) count(to *Ledger, now int64, last bool) {
-	if !last && now < l.counted+countEvery {
+// run reads the source to its end and ends the flows then.
+func (t *tap) run() {
+	err := t.follow()
+	t.number, t.now = t.next(), t.clock.Now()
+	for upTo := uint64(closeStretch); upTo < t.number; upTo += closeStretch * t.stride {
+		t.close(upTo)
+		t.hand(stretch{})
+	}
+	t.close(t.number)
+	t.hand(stretch{last: true, err: err})
+}
+
+// follow reads the source until it ends.
+func (t *tap) follow() error {
+	var f capture.Frame
+	inline, _ := t.source.(capture.Inline)
+	halt := t.halt
+	for {
+		err := t.source.Next(&f)
+		switch {
+		case err == nil:
+			v := t.take(&f)
+			if inline != nil {
+				if err := inline.Verdict(v); err != nil {
+					return fmt.Errorf("the kernel takes no verdicts any more: %w", err)
+				}
+			}
+			if t.taken < stretchPackets && t.clock.Now() < t.due {
+				continue
+			}
+		case errors.Is(err, capture.ErrIdle):
+			t.clock.Pass(f.Time)
+			t.pass(t.clock.Now())
+		case errors.Is(err, io.EOF):
+			return nil
+		default:
+			return err
+		}
+		t.hand(stretch{})
+		select {
+		case <-halt:
+			t.source.Stop() // the rest is read, then the source ends
+			halt = nil
+		default:
+		}
+	}
+}
+
+// next is the number of the next frame: no other worker's has it.
+func (t *tap) next() uint64 { return t.read*t.stride + uint64(t.place) + 1 }
+
+// take stamps a frame and takes it along the main way.
+func (t *tap) take(f *capture.Frame) capture.Verdict {
+	now := t.clock.Stamp(f.Time)
+	t.pass(now)
+	number := t.next()
+	t.read++
+	t.taken++
+	return t.frame(f, number, now)
+}
+
+// pass ends flows whose time has come.
+func (t *tap) pass(now int64) {
+	if now >= t.ticked+tickEvery {
+		t.ticked = now - now%tickEvery
+		t.number = t.next()
+		t.tick(t.ticked)
+	}
+}
+
+// hand gives the stretch to the merge point and begins another; where the merge point is too far behind it waits, and
+// the kernel counts what does not fit into the ring meanwhile.
+func (t *tap) hand(s stretch) {
+	now := t.clock.Now()
+	t.count(now, s.last)
+	o := t.worker.out
+	o.now, o.settled = now, true
+	s.from, s.what = t, o
+	t.out <- s
+	if !s.last {
+		t.worker.out = <-t.idle
+	}
+	t.taken, t.due = 0, now+stretchTime
+}
+
+// count puts what the kernel lost since the last look into the ledger.
+func (t *tap) count(now int64, last bool) {
+	if !last && now < t.counted+countEvery {
 		return
 	}
-	l.counted = now
-	s := l.source.Stats()
-	dropped, damaged := s.Dropped-l.last.Dropped, s.Damaged-l.last.Damaged
-	l.last = s
+	t.counted = now
+	s, to := t.source.Stats(), &t.worker.out.ledger
+	dropped, damaged := s.Dropped-t.last.Dropped, s.Damaged-t.last.Damaged
+	t.last = s
 	to.Received += dropped + damaged
 	to.KernelDrops += dropped
 	to.Shed += damaged

@@ -110,7 +110,7 @@ func TestTimePassesOnAQuietWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, err := setup.Run(RunOptions{State: state, Kind: evidence.Live, Source: wire, Stop: stop})
+	sum, err := setup.Run(RunOptions{State: state, Kind: evidence.Live, Live: []capture.Live{wire}, Stop: stop})
 	if err != nil {
 		t.Fatal(err)
 	}

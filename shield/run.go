@@ -23,7 +23,8 @@ type Watcher interface {
 type RunOptions struct {
 	State  string // folder of records, log and key
 	Kind   evidence.Kind
-	Source capture.Source
+	Source capture.Source                                 // one that makes its own time; or
+	Live   []capture.Live                                 // live sources, one a worker, all of the same interfaces
 	Watch  func(origin, verifier string) (Watcher, error) // called when the log stands; nil: nobody watches
 	Stop   <-chan struct{}
 	Reopen <-chan struct{} // someone moved the record file away: go on in a new one; may be nil
@@ -34,7 +35,7 @@ type RunOptions struct {
 	Shutdown func() // ends the run as Stop does, for the socket's command; nil: it is not offered
 }
 
-// Run takes a source's frames through the shield until it ends or Stop is closed. It takes up what the last run in
+// Run takes frames through the shield until their source ends or Stop is closed. It takes up what the last run in
 // the folder left open, and leaves what is open to the next one.
 func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	began := time.Now()
@@ -49,9 +50,10 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	set := s.settings
 	set.workers = 1
 	set.recording = o.Kind != evidence.Live
-	if x, ok := o.Source.(capture.Live); ok {
-		set.interfaces = x.Interfaces()
+	if len(o.Live) > 0 {
+		set.live, set.workers, set.interfaces = true, len(o.Live), o.Live[0].Interfaces()
 	}
+	set.memory = set.config.Memory / int64(set.workers)
 	seal, err := openSealer(o.State, o.Kind, began.UnixNano(), s.inForce())
 	if err != nil {
 		return nil, err
@@ -66,9 +68,6 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		x.From(now)
 	}
 	e.merge.records, e.merge.reopen, e.eager = file, o.Reopen, true
-	if x, ok := o.Source.(capture.Live); ok {
-		e.watch(x, now)
-	}
 	socket, err := e.attend(&o)
 	if err != nil {
 		_, _ = seal.close()
@@ -87,7 +86,12 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	if err := e.merge.resume(now, o.say); err != nil {
 		return nil, err
 	}
-	err = e.play(o.Source, o.Stop, func(uint64) { e.merge.fail(file.Flush()) })
+	pause := func() { e.merge.fail(file.Flush()) }
+	if set.live {
+		err = e.watch(o.Live, now, o.Stop, pause)
+	} else {
+		err = e.play(o.Source, o.Stop, func(uint64) { pause() })
+	}
 	e.merge.ended = err == nil && o.Kind == evidence.Demo && !closed(o.Stop)
 	if cerr := e.close(); err == nil {
 		err = cerr

@@ -48,6 +48,9 @@ type Setup struct {
 	loaded   *ruleset.Loaded // nil: no rules
 }
 
+// Workers is how many workers share the traffic.
+func (s *Setup) Workers() int { return s.settings.workers }
+
 // settings are what workers and merge point read; never written after the setup.
 type settings struct {
 	config     *config.Config
@@ -72,6 +75,7 @@ type settings struct {
 	policy     *attack.Policy
 	guard      *policy.Guard // of the configuration; a live run adds the machine's own
 	recording  bool
+	live       bool  // every worker has a live source of its own
 	memory     int64 // of one worker
 	policies   []osPolicy
 	pcapName   string

@@ -15,6 +15,7 @@ import (
 // Summary is what a run tells a person at its end.
 type Summary struct {
 	Ledger      Ledger
+	Workers     []Ledger // of live traffic: each worker's part
 	Counters    Counters
 	Clock       clock.Clock
 	Alerts      uint64
@@ -93,6 +94,13 @@ func (s *Summary) Print(w io.Writer) {
 	}
 	fmt.Fprintln(w)
 	section(w, "           undecodable", s.Reasons, 8)
+	if len(s.Workers) > 1 {
+		fmt.Fprint(w, "workers   ")
+		for i, l := range s.Workers {
+			fmt.Fprintf(w, " %d: %d received, %d dropped by the kernel;", i, l.Received, l.KernelDrops)
+		}
+		fmt.Fprintln(w)
+	}
 	fmt.Fprintf(w, "attacks    %d", s.Attacks)
 	if s.Authorised > 0 {
 		fmt.Fprintf(w, ", and %d by authorised traffic, not counted", s.Authorised)

@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/capture/afpacket"
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/samples"
@@ -56,16 +55,20 @@ func (c *runCmd) Run(w *world) error {
 
 // live watches interfaces until it is interrupted.
 func (c *runCmd) live(w *world, setup *shield.Setup, names []string) error {
-	src, err := shield.Listen(names, w.say)
+	sources, err := shield.Listen(names, setup.Workers(), w.say)
 	if err != nil {
 		return captureError(err)
 	}
-	defer src.Close()
+	defer func() {
+		for _, s := range sources {
+			_ = s.Close()
+		}
+	}()
 	stop, quit := interrupts()
 	state := setup.Config.State
 	fmt.Fprintf(w.stdout, "Watching %s; what is counted is sealed in %s. Ctrl-C ends it.\n\n", strings.Join(names, ", "), filepath.Join(state, "evidence"))
 	show := &display{w: w, setup: setup, state: state, kind: evidence.Live, source: strings.Join(names, ", "), listen: c.Listen, off: c.NoPage}
-	return c.shielded(w, setup, show, src, stop, quit)
+	return c.shielded(w, setup, show, shield.RunOptions{Live: sources, Stop: stop, Shutdown: quit})
 }
 
 // samples plays the project's own captures.
@@ -79,19 +82,20 @@ func (c *runCmd) samples(w *world, setup *shield.Setup) error {
 	state := filepath.Join(setup.Config.State, "demo")
 	fmt.Fprintf(w.stdout, "No interface is named (-i). The built-in sample captures are played through the shield;\nwhat it counts is a demonstration, sealed as such in %s. Ctrl-C ends it.\n\n", state)
 	show := &display{w: w, setup: setup, state: state, kind: evidence.Demo, source: "the project's own samples", listen: c.Listen, off: c.NoPage}
-	return c.shielded(w, setup, show, src, stop, quit)
+	return c.shielded(w, setup, show, shield.RunOptions{Source: src, Stop: stop, Shutdown: quit})
 }
 
-// shielded runs the shield over a source and prints what it found.
-func (c *runCmd) shielded(w *world, setup *shield.Setup, show *display, src capture.Source, stop <-chan struct{}, quit func()) error {
-	sum, err := setup.Run(shield.RunOptions{State: show.state, Kind: show.kind, Source: src, Watch: show.open, Stop: stop, Reopen: hangups(), Say: w.say,
-		Socket: setup.Config.Socket(setup.Config.State), Version: version(), Shutdown: quit})
+// shielded runs the shield over o's sources and prints what it found.
+func (c *runCmd) shielded(w *world, setup *shield.Setup, show *display, o shield.RunOptions) error {
+	o.State, o.Kind, o.Watch, o.Reopen, o.Say = show.state, show.kind, show.open, hangups(), w.say
+	o.Socket, o.Version = setup.Config.Socket(setup.Config.State), version()
+	sum, err := setup.Run(o)
 	if sum != nil {
 		fmt.Fprintln(w.stdout)
 		sum.Print(w.stdout)
 	}
 	if err == nil {
-		show.stay(stop)
+		show.stay(o.Stop)
 	}
 	if cerr := show.close(); err == nil && cerr != nil {
 		err = cerr

@@ -36,6 +36,14 @@ func (c *Clock) Settled() bool { return c.seen >= clockConfirm }
 // Begin starts the clock at a time that the machine's own clock says, ns; it is settled from then on.
 func (c *Clock) Begin(t int64) { c.now, c.seen = t, clockConfirm }
 
+// Add adds what another clock counted.
+func (c *Clock) Add(o *Clock) {
+	c.now = max(c.now, o.now)
+	c.Clamped += o.Clamped
+	c.Doubted += o.Doubted
+	c.Jumps += o.Jumps
+}
+
 // Pass lets time go on to t without a packet. It judges t as Stamp does, but a t that lies behind is no oddity.
 func (c *Clock) Pass(t int64) {
 	if t+c.offset >= c.now || t+c.offset < c.now-clockJump {
