@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/control"
 	"github.com/dejpha/dejpha/evidence"
 )
@@ -36,7 +37,7 @@ func runQuiet(t *testing.T, so SetupOptions, o RunOptions) *running {
 	o.State, o.Kind, o.Stop, o.Version, o.Socket = r.state, evidence.Live, stop, "test", filepath.Join(r.state, "dejpha.socket")
 	o.Shutdown = sync.OnceFunc(func() { close(stop) })
 	if o.Source == nil {
-		o.Source = &quietWire{frames: framesOf(t, "../samples/portscan.pcap"), now: now, step: 1e6, until: 1 << 62}
+		o.Live = []capture.Live{&quietWire{frames: framesOf(t, "../samples/portscan.pcap"), now: now, step: 1e6, until: 1 << 62}}
 	}
 	go func() {
 		var err error
@@ -85,6 +86,10 @@ func TestShieldIsSpokenToOverItsSocket(t *testing.T) {
 		t.Error("uptime:", seconds)
 	}
 	path := filepath.Join(r.state, "eve.json")
+	eventually(t, "the attack", func() bool {
+		text, err := os.ReadFile(path)
+		return err == nil && strings.Contains(string(text), `"event_type":"attack"`)
+	})
 	if err := os.Rename(path, path+".1"); err != nil { // as logrotate does
 		t.Fatal(err)
 	}
