@@ -12,6 +12,7 @@ package afpacket
 // Operations of classic BPF (linux/filter.h, linux/bpf_common.h).
 const (
 	opLoadWord   = 0x20 // A = word at K
+	opLoadHalf   = 0x28
 	opWord       = 0x40 // A = word at X + K
 	opHalf       = 0x48
 	opByte       = 0x50
@@ -34,11 +35,14 @@ const (
 	opReturnA    = 0x16
 )
 
-// Offsets below zero name what lies outside the frame's data (linux/filter.h: SKF_AD_OFF, SKF_NET_OFF): a frame
-// received and a frame sent begin at different places, their network header is known for both.
+// Offsets below zero count from where the kernel says that a header begins (linux/filter.h): a frame received and a
+// frame sent do not begin at the same place of the kernel's buffer. What has an Ethernet header is read from there on,
+// for the kernel is not of one mind where the network header of a tagged frame is.
 const (
-	network  = 0xfff00000 // SKF_NET_OFF: -0x100000
-	etherTyp = 0xfffff000 // SKF_AD_OFF + SKF_AD_PROTOCOL: -0x1000
+	fromLink    = 0xffe00000 // SKF_LL_OFF: -0x200000
+	fromNetwork = 0xfff00000 // SKF_NET_OFF: -0x100000
+	itsType     = 0xfffff000 // SKF_AD_OFF + SKF_AD_PROTOCOL: -0x1000
+	etherHeader = 14
 )
 
 // Scratch memory.
@@ -61,6 +65,7 @@ type fanoutKeys struct{ start, word, address, pair uint32 }
 
 // program is classic BPF in the making; jumps name labels that are placed later.
 type program struct {
+	base   uint32 // what offsets count from
 	code   []Instruction
 	labels map[string]int
 	jumps  []jump
@@ -105,7 +110,7 @@ func (p *program) finish() (code []Instruction, ok bool) {
 // load brings A what lies k bytes into the header in hand.
 func (p *program) load(op uint16, k int) {
 	p.op(opRecallX, memAt)
-	p.op(op, network+uint32(k))
+	p.op(op, p.base+uint32(k))
 }
 
 // forward moves on by n bytes; X is the new place.
@@ -116,12 +121,19 @@ func (p *program) forward(n uint32) {
 	p.op(opToX, 0)
 }
 
-// fanoutProgram is the program for one group.
-func fanoutProgram(k fanoutKeys) (code []Instruction, ok bool) {
-	p := &program{labels: map[string]int{}}
-	p.op(opConstant, 0)
-	p.op(opStore, memAt)
-	p.op(opLoadWord, etherTyp)
+// fanoutProgram is the program for one group, whose frames begin with an Ethernet header or with no header of a link.
+func fanoutProgram(k fanoutKeys, ethernet bool) (code []Instruction, ok bool) {
+	p := &program{labels: map[string]int{}, base: fromNetwork}
+	if ethernet {
+		p.base = fromLink
+		p.op(opConstant, etherHeader)
+		p.op(opStore, memAt)
+		p.op(opLoadHalf, p.base+etherHeader-2)
+	} else {
+		p.op(opConstant, 0)
+		p.op(opStore, memAt)
+		p.op(opLoadWord, itsType)
+	}
 	p.link()
 	p.icmp4()
 	p.pair(k, 12, 1)
@@ -148,12 +160,12 @@ func (p *program) link() {
 		if depth < tagsDeep {
 			p.label(tag)
 			p.forward(4)
-			p.op(opHalf, network-2)
+			p.op(opHalf, p.base-2)
 		}
 	}
 	p.label("pppoe")
 	p.forward(8)
-	p.op(opHalf, network-2)
+	p.op(opHalf, p.base-2)
 	p.when(opEqual, 0x0021, "v4")
 	p.when(opEqual, 0x0057, "v6")
 	p.op(opReturn, 0)
@@ -190,7 +202,7 @@ func (p *program) icmp4() {
 	p.op(opAddX, 0)
 	p.op(opStore, memICMP)
 	p.op(opToX, 0)
-	p.op(opByte, network)
+	p.op(opByte, p.base)
 	for _, t := range []uint32{3, 4, 5, 11, 12} {
 		p.when(opEqual, t, "error4")
 	}
@@ -200,7 +212,7 @@ func (p *program) icmp4() {
 	p.op(opAdd, 8)
 	p.op(opStore, memICMP)
 	p.op(opToX, 0)
-	p.op(opByte, network)
+	p.op(opByte, p.base)
 	p.op(opShiftRight, 4)
 	p.when(opEqual, 4, "quoted4")
 	p.goTo("pair4")

@@ -13,8 +13,8 @@ import (
 // so that a pair of addresses keeps its worker when the interface goes down and comes up; when it was made anew, the
 // first worker that notices opens them for all.
 type group struct {
-	name    string
-	program []unix.SockFilter // which ring a frame goes to; nil: there is one
+	name string
+	keys fanoutKeys
 
 	mu      sync.Mutex
 	waiting []opened // for the workers that have not taken theirs yet; fd -1: none
@@ -23,23 +23,17 @@ type group struct {
 // errNotSpread says that an old kernel joins rings to a group only while the interface is up.
 var errNotSpread = errors.New("this kernel spreads an interface over workers only once it is up")
 
-func newGroup(o *Options, name string, members int) (*group, error) {
+func newGroup(name string, members int) *group {
 	g := &group{name: name}
 	for range members {
 		g.waiting = append(g.waiting, opened{fd: -1})
 	}
-	if members == 1 {
-		return g, nil
-	}
 	var secret [16]byte
 	_, _ = rand.Read(secret[:]) // it never fails (crypto/rand)
-	w := func(i int) uint32 { return binary.LittleEndian.Uint32(secret[4*i:]) }
-	code, ok := fanoutProgram(fanoutKeys{w(0), w(1), w(2), w(3)})
-	if !ok {
-		return nil, errors.New("the fanout program cannot be made")
+	for i, k := range []*uint32{&g.keys.start, &g.keys.word, &g.keys.address, &g.keys.pair} {
+		*k = binary.LittleEndian.Uint32(secret[4*i:])
 	}
-	g.program = sockFilter(code)
-	return g, nil
+	return g
 }
 
 // take yields the ring of one member, opening the whole group where it is not open yet.
@@ -85,6 +79,11 @@ func (g *group) openAll(o *Options) error {
 // join makes one fanout group of the rings, with an id that the kernel says is free.
 func (g *group) join() error {
 	const kind = unix.PACKET_FANOUT_CBPF << 16
+	code, ok := fanoutProgram(g.keys, g.waiting[0].link == linkEthernet)
+	if !ok {
+		return errors.New("the fanout program cannot be made")
+	}
+	program := sockFilter(code)
 	for i := range g.waiting {
 		fd, how := g.waiting[i].fd, kind|unix.PACKET_FANOUT_FLAG_UNIQUEID<<16
 		if i > 0 {
@@ -104,7 +103,7 @@ func (g *group) join() error {
 			return refusal("a fanout group (PACKET_FANOUT_CBPF)", err)
 		}
 		if i == 0 {
-			p := unix.SockFprog{Len: uint16(len(g.program)), Filter: &g.program[0]}
+			p := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 			if err := unix.SetsockoptSockFprog(fd, unix.SOL_PACKET, unix.PACKET_FANOUT_DATA, &p); err != nil {
 				return refusal("the fanout program (PACKET_FANOUT_DATA)", err)
 			}

@@ -50,11 +50,7 @@ func OpenGroup(o Options, n int) ([]capture.Live, error) {
 		}
 	}
 	for place, name := range o.Interfaces {
-		g, err := newGroup(&o, name, n)
-		if err != nil {
-			shut()
-			return nil, err
-		}
+		g := newGroup(name, n)
 		for i, s := range sources {
 			r := &ring{opened: opened{name: name, fd: -1}, group: g, place: uint16(place), member: i}
 			s.rings = append(s.rings, r)
