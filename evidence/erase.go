@@ -74,8 +74,11 @@ func ReadPackets(dir string, leaf int64) ([]byte, error) {
 	return b, err
 }
 
-// ReadRecord is the sealed attack of a leaf, as eve shows it.
+// ReadRecord is the sealed attack of a leaf, as eve shows it; ErrErased for a leaf of another kind, too.
 func ReadRecord(dir string, leaf int64) (attack.Record, error) {
+	if b, err := ReadLeaf(dir, leaf); err == nil && len(b) > 0 && b[0] != typeAttack {
+		return attack.Record{}, ErrErased
+	}
 	p, err := ReadPrivate(dir, leaf)
 	if err != nil {
 		return attack.Record{}, err
