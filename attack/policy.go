@@ -13,6 +13,8 @@ type Policy struct {
 	Classes []ClassPolicy // one a class, in the order of Table
 	// Points that earn an origin its block.
 	Points uint32
+	// Finding is what a detector's finding earns, unless it is a mere note (severity 4): it stands for many.
+	Finding uint32
 	// Window of quiet after which an origin's points are forgotten.
 	Window time.Duration
 	// First is the first block's length; each further one is twice as long, at most Longest. An origin that was
@@ -35,8 +37,7 @@ type Policy struct {
 // ClassPolicy is what is done about one class.
 type ClassPolicy struct {
 	Class string
-	// Points that one proven observation earns, by its severity, 1 to 4. A detector's finding stands for many
-	// and, unless it is a mere note (4), earns all that a block takes.
+	// Points that one proven observation earns, by its severity, 1 to 4.
 	Points [4]uint32
 	// Action when the points suffice: ActionBlock, ActionRateLimit or ActionAlert.
 	Action string
@@ -68,7 +69,7 @@ const pointsBlock = 100
 // DefaultPolicy is the policy without a configuration.
 func DefaultPolicy() *Policy {
 	p := &Policy{
-		Points: pointsBlock, Window: time.Hour, First: 10 * time.Minute, Longest: 24 * time.Hour, Forget: 7 * 24 * time.Hour,
+		Points: pointsBlock, Finding: pointsBlock, Window: time.Hour, First: 10 * time.Minute, Longest: 24 * time.Hour, Forget: 7 * 24 * time.Hour,
 		Hosts4: 16, Hosts6: 16, Prefixes: 64, PerMinute: 600, Rate: 50, LimitFor: 5 * time.Minute,
 		Unproven: map[LimitKind]uint32{LimitSYN: 200, LimitUDP: 500, LimitICMP: 50, LimitFragment: 50, LimitOther: 100},
 	}
@@ -101,7 +102,7 @@ func (p *Policy) Class(name string) *ClassPolicy {
 // earned is what a proven observation is worth.
 func (p *Policy) earned(c *ClassPolicy, severity uint8, finding bool) uint32 {
 	if finding && severity <= 3 {
-		return p.Points
+		return p.Finding
 	}
 	return c.Points[min(max(severity, 1), 4)-1]
 }

@@ -9,7 +9,7 @@ import (
 
 // Policy is what is said of decisions. Nil: not said.
 type Policy struct {
-	Points                 *uint32
+	Points, Finding        *uint32
 	Window, First, Longest *time.Duration
 	Forget, LimitFor       *time.Duration
 	HostsIPv4, HostsIPv6   *int
@@ -31,6 +31,7 @@ type ClassPolicy struct {
 // ownPolicy is the section of dejpha.yaml.
 type ownPolicy struct {
 	Points    *uint32                `yaml:"points"`
+	Finding   *uint32                `yaml:"finding"`
 	Window    string                 `yaml:"window"`
 	First     string                 `yaml:"first"`
 	Longest   string                 `yaml:"longest"`
@@ -58,7 +59,7 @@ const (
 
 // fill takes over the section.
 func (o *ownPolicy) fill(c *Policy) error {
-	*c = Policy{Points: o.Points, HostsIPv4: o.HostsIPv4, HostsIPv6: o.HostsIPv6, Prefixes: o.Prefixes, PerMinute: o.PerMinute,
+	*c = Policy{Points: o.Points, Finding: o.Finding, HostsIPv4: o.HostsIPv4, HostsIPv6: o.HostsIPv6, Prefixes: o.Prefixes, PerMinute: o.PerMinute,
 		Rate: o.Rate, Limits: o.Limits, Classes: o.Classes, Shared: o.Shared}
 	for _, x := range []struct {
 		key, text string
@@ -86,7 +87,7 @@ func (o *ownPolicy) fill(c *Policy) error {
 	for _, x := range []struct {
 		key string
 		n   *uint32
-	}{{"points", o.Points}, {"rate", o.Rate}} {
+	}{{"points", o.Points}, {"finding", o.Finding}, {"rate", o.Rate}} {
 		if x.n != nil && (*x.n == 0 || *x.n > pointsMost) {
 			return wrong{"policy." + x.key, fmt.Sprintf("%d is not between 1 and %d", *x.n, pointsMost)}
 		}

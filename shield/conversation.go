@@ -102,6 +102,7 @@ func (w *worker) afterwards(f *flow.Flow, time int64, number uint64) {
 func (w *worker) flowEnded(f *flow.Flow) {
 	w.contentEnded(f)
 	w.flowSignal(f)
+	w.rehearse(f)
 	w.flowRecord(f)
 	if w.detect != nil {
 		w.detect.FlowEnd(f)

@@ -2,13 +2,21 @@ package shield
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/config"
+	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/evidence"
+	"github.com/dejpha/dejpha/evidence/durable"
+	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/shield/policy"
+	"github.com/dejpha/dejpha/shield/rehearsal"
 )
 
 // enforcer is told each decision to block or to limit as soon as it stands, at the merge point; it must not wait.
@@ -40,6 +48,7 @@ func (m *merger) decided() {
 // decision writes one decision down. What it names is private in the log; that it was taken is not.
 func (m *merger) decision(d *attack.Decision) {
 	m.sum.decided(d)
+	m.shadow.Decided(d)
 	if m.sealer != nil {
 		public, err := json.Marshal(struct {
 			Action string `json:"action"`
@@ -57,6 +66,64 @@ func (m *merger) decision(d *attack.Decision) {
 		m.line = eve.AppendDecision(m.line[:0], d)
 		m.write(m.line)
 	}
+}
+
+// rehearse tells the merge point of a flow that ended.
+func (w *worker) rehearse(f *flow.Flow) {
+	if w.set.enforce || f.IPVersion == 0 {
+		return
+	}
+	x := rehearsal.Flow{ID: f.ID, Client: f.Client.Netip(), Server: f.Server.Netip(), Port: f.ServerPort, Proto: f.Proto, First: f.First, Last: f.Last,
+		Packets: f.Packets, Bytes: f.Bytes, Seen: f.Alerted, Whole: f.Packets[0] > 0 && f.Packets[1] > 0 && (f.Proven || f.Proto != decode.ProtoTCP)}
+	w.out.flows = append(w.out.flows, x)
+	w.found(finding{number: w.number, first: f.FirstNumber, phase: w.phaseOf(phaseRecord), kind: foundFlow, index: int32(len(w.out.flows) - 1)})
+}
+
+// rehearsalFile keeps the shadow between two runs, and for the command rehearse.
+const rehearsalFile = "rehearsal.json"
+
+// keepShadow writes the shadow into the folder of the run.
+func (m *merger) keepShadow() error {
+	if m.set.enforce || m.dir == "" {
+		return nil
+	}
+	b, err := m.shadow.Save()
+	if err != nil {
+		return err
+	}
+	if err := durable.OS().Replace(filepath.Join(m.dir, rehearsalFile), b); err != nil {
+		return fmt.Errorf("cannot keep the rehearsal: %w", err)
+	}
+	return nil
+}
+
+// resumeShadow takes up the rehearsal of an earlier run in the folder.
+func (m *merger) resumeShadow(say func(string)) {
+	b, err := os.ReadFile(filepath.Join(m.dir, rehearsalFile))
+	if errors.Is(err, fs.ErrNotExist) || m.set.enforce {
+		return
+	}
+	if err == nil {
+		var s *rehearsal.Shadow
+		if s, err = rehearsal.Load(b); err == nil {
+			m.shadow = s
+			return
+		}
+	}
+	say(fmt.Sprintf("%v; the rehearsal begins anew", err))
+}
+
+// Rehearsed is the price that a run's or replay's folder tells, of decisions since a time, ns.
+func Rehearsed(dir string, since int64) (*rehearsal.Price, error) {
+	b, err := os.ReadFile(filepath.Join(dir, rehearsalFile))
+	if err != nil {
+		return nil, err
+	}
+	s, err := rehearsal.Load(b)
+	if err != nil {
+		return nil, err
+	}
+	return s.Price(since), nil
 }
 
 // decisions takes over what the configuration says of them.

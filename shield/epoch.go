@@ -4,6 +4,7 @@ import (
 	"github.com/dejpha/dejpha/behaviour"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/rule"
+	"github.com/dejpha/dejpha/shield/rehearsal"
 )
 
 // epoch is what one worker found in one stretch of packets, the same stretch for every worker. It is
@@ -14,7 +15,8 @@ type epoch struct {
 	findings []finding
 	matches  []match
 	signals  []behaviour.Signal
-	bytes    []byte // lines and kept packets, cut out by findings
+	flows    []rehearsal.Flow // that ended
+	bytes    []byte           // lines and kept packets, cut out by findings
 	kept     []keptPacket
 	framed   uint64 // number of the frame last kept for a signal, and its place in kept
 	framedAt int
@@ -26,7 +28,7 @@ func (e *epoch) reset() {
 	clear(e.matches) // let go of rules and names
 	clear(e.signals)
 	e.findings, e.matches, e.signals = e.findings[:0], e.matches[:0], e.signals[:0]
-	e.bytes, e.kept = e.bytes[:0], e.kept[:0]
+	e.bytes, e.kept, e.flows = e.bytes[:0], e.kept[:0], e.flows[:0]
 	e.ledger, e.order, e.framed = Ledger{}, 0, 0
 }
 
@@ -50,6 +52,7 @@ const (
 	foundLine   findingKind = iota // an eve line, written as it is
 	foundMatch                     // a rule's match; its line is written unless a threshold holds it back
 	foundSignal                    // something for the detectors
+	foundFlow                      // a flow that ended, for the rehearsal
 )
 
 // finding is one thing for the merge point, ordered by (number, phase, first, sid, order).
@@ -60,7 +63,7 @@ type finding struct {
 	order      uint32
 	phase      phase
 	kind       findingKind
-	index      int32 // into matches or signals
+	index      int32 // into matches, signals or flows
 	start, end int   // the line in bytes; of a signal: its packets in kept
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
 	"github.com/dejpha/dejpha/shield/records"
+	"github.com/dejpha/dejpha/shield/rehearsal"
 	"github.com/dejpha/dejpha/shield/ruleset"
 )
 
@@ -34,6 +35,8 @@ type merger struct {
 	recent     *recent          // nil: nothing is sealed
 	seen       behaviour.Signal // the signal in hand
 	enforcer   enforcer         // nil: nothing is kept from anybody
+	shadow     *rehearsal.Shadow
+	dir        string // of the run's files; "": none
 	line       []byte
 	sum        *Summary
 	err        error       // the first write that failed
@@ -84,6 +87,8 @@ func (m *merger) one(f *finding, e *epoch) {
 		m.write(e.bytes[f.start:f.end])
 	case foundMatch:
 		m.match(&e.matches[f.index], e, e.bytes[f.start:f.end])
+	case foundFlow:
+		m.shadow.Ended(&e.flows[f.index])
 	case foundSignal:
 		s := &e.signals[f.index]
 		m.seen = *s
@@ -127,6 +132,7 @@ func (m *merger) found(f behaviour.Finding) {
 func (m *merger) observe(o attack.Observation, packets []Packet) {
 	events := m.accounts.Add(o)
 	m.enforce()
+	m.shadow.Saw(&o)
 	defer m.decided()
 	if m.sealer != nil && len(packets) > 0 {
 		if key, ok := m.accounts.Key(&o); ok {
@@ -263,6 +269,7 @@ func (m *merger) finish() {
 	if m.sealer != nil {
 		m.acknowledged(m.sealer.close())
 	}
+	m.fail(m.keepShadow())
 }
 
 func (m *merger) write(line []byte) {

@@ -25,6 +25,7 @@ import (
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
 	"github.com/dejpha/dejpha/shield/records"
+	"github.com/dejpha/dejpha/shield/rehearsal"
 	"github.com/dejpha/dejpha/shield/ruleset"
 	"github.com/dejpha/dejpha/stream"
 )
@@ -69,6 +70,7 @@ func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Sum
 	if err != nil {
 		return nil, err
 	}
+	e.merge.dir = out
 	var damaged error
 	for _, name := range captures {
 		if err := playFile(e, name, o, sum); err != nil {
@@ -193,7 +195,7 @@ func timeouts(fc *flow.Config, m map[string]map[string]int64) {
 }
 
 func newMerger(set *settings, out io.Writer, sum *Summary, seal *sealer) *merger {
-	m := &merger{set: set, out: out, sum: sum, sealer: seal, thresholds: hoststate.NewThresholds(thresholdTableMax), kinds: map[*rule.Rule]kindOfRule{}, open: map[attack.Key]uint64{}, asks: control.NewAsks()}
+	m := &merger{set: set, out: out, sum: sum, sealer: seal, thresholds: hoststate.NewThresholds(thresholdTableMax), kinds: map[*rule.Rule]kindOfRule{}, open: map[attack.Key]uint64{}, asks: control.NewAsks(), shadow: rehearsal.New()}
 	m.accounts = attack.New(accountsConfig(set))
 	m.report = m.found
 	if seal != nil && set.detectors {
@@ -225,6 +227,9 @@ func (e *engine) figures(sum *Summary) {
 		w.limits(&sum.Limits)
 	}
 	sum.Clock = e.clock
+	if !e.set.enforce {
+		sum.Rehearsal = e.merge.shadow.Price(0).Line()
+	}
 }
 
 // limits adds how often each bound on what traffic can make the worker hold was met.

@@ -27,6 +27,7 @@ func (m *merger) resume(now int64, say func(string)) error {
 	if n := m.sealer.log.Cut(); n > 0 {
 		say(fmt.Sprintf("%d bytes that a crash left unfinished were cut from the log and kept aside; nothing in them was acknowledged", n))
 	}
+	m.resumeShadow(say)
 	since, sealed, err := m.restore(now, say)
 	if err != nil {
 		return err
@@ -86,6 +87,9 @@ func (m *merger) save() {
 	m.acknowledged(m.sealer.flush(m.now, true))
 	if m.err == nil {
 		m.fail(m.saved())
+	}
+	if m.err == nil {
+		m.fail(m.keepShadow())
 	}
 	if m.err == nil {
 		m.fail(m.retain())

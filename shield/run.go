@@ -67,7 +67,7 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	if x, ok := o.Source.(interface{ From(now int64) }); ok { // it makes its own time
 		x.From(now)
 	}
-	e.merge.records, e.merge.reopen, e.eager = file, o.Reopen, true
+	e.merge.records, e.merge.reopen, e.merge.dir, e.eager = file, o.Reopen, o.State, true
 	socket, err := e.attend(&o)
 	if err != nil {
 		_, _ = seal.close()

@@ -73,6 +73,7 @@ type settings struct {
 	decoys     []netip.Prefix
 	zones      []zone
 	policy     *attack.Policy
+	enforce    bool          // decisions act; else they are rehearsed
 	guard      *policy.Guard // of the configuration; a live run adds the machine's own
 	recording  bool
 	live       bool  // every worker has a live source of its own

@@ -27,6 +27,7 @@ type Summary struct {
 	ByRisk      map[string]uint64
 	ByOrigin    map[string]uint64
 	ByDecision  map[string]uint64
+	Rehearsal   string // what the decisions would have stopped and cost, in a line; "": they acted
 	Captures    int
 	CutCaptures int // ended inside their last record
 	Elapsed     time.Duration
@@ -111,6 +112,9 @@ func (s *Summary) Print(w io.Writer) {
 	section(w, "  by risk   ", s.ByRisk, 3)
 	section(w, "  origins   ", s.ByOrigin, originsShown)
 	section(w, "decisions ", s.ByDecision, len(s.ByDecision))
+	if s.Rehearsal != "" && len(s.ByDecision) > 0 {
+		fmt.Fprintf(w, "rehearsal  %s\n", s.Rehearsal)
+	}
 	fmt.Fprintf(w, "alerts     %d\n", s.Alerts)
 	if s.CutCaptures > 0 {
 		fmt.Fprintf(w, "captures   %d of %d end inside their last record\n", s.CutCaptures, s.Captures)

@@ -24,11 +24,12 @@ const (
 
 // cli is the command line; each subcommand is one file beside this one.
 type cli struct {
-	Replay  replayCmd  `cmd:"" help:"Play recorded captures through the shield." `
-	Run     runCmd     `cmd:"" help:"Watch interfaces, or play the built-in samples through the running shield."`
-	Verify  verifyCmd  `cmd:"" help:"Check a sealed log from its files alone."`
-	Classes classesCmd `cmd:"" help:"Print the table of attack classes."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Replay   replayCmd   `cmd:"" help:"Play recorded captures through the shield." `
+	Run      runCmd      `cmd:"" help:"Watch interfaces, or play the built-in samples through the running shield."`
+	Verify   verifyCmd   `cmd:"" help:"Check a sealed log from its files alone."`
+	Rehearse rehearseCmd `cmd:"" help:"Tell what prevention would have stopped, and what it would have cost."`
+	Classes  classesCmd  `cmd:"" help:"Print the table of attack classes."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
 // coded is an error with its exit code.

@@ -20,6 +20,7 @@ import (
 func From(c *config.Policy) (*attack.Policy, error) {
 	p := attack.DefaultPolicy()
 	over(&p.Points, c.Points)
+	over(&p.Finding, c.Finding)
 	over(&p.Window, c.Window)
 	over(&p.First, c.First)
 	over(&p.Longest, c.Longest)
