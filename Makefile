@@ -6,7 +6,7 @@ WEB     := console/web
 PAGE    := $(if $(wildcard $(WEB)/package.json),$(WEB)/dist/index.html)
 export CGO_ENABLED := 0
 
-.PHONY: build run test e2e kills spoil fuzz lint bench conformance score bench-peer clean
+.PHONY: build run test e2e kills spoil fuzz lint bench bench-block conformance score bench-peer clean
 
 build: $(PAGE)
 	$(GO) build -o bin/dejpha ./cmd/dejpha
@@ -51,6 +51,10 @@ lint:
 # Packets/s, MB/s and ns/packet of each room, and of the whole way.
 bench:
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./capture/file ./decode ./defrag ./flow ./stream ./app ./detect/... ./evidence ./shield
+
+# What blocks in the kernel cost: XDP by packet, loading, changing; decisions/s into nftables. Needs root.
+bench-block:
+	DEJPHA_BENCH_BLOCK=1 $(GO) test ./block/xdp ./block/nft -run '^TestBench' -count=1 -timeout 20m -v -p 1 | grep -v '^=== \|^---\|^PASS'
 
 # The targets below compare with data outside the project and say so when it is missing.
 conformance: build

@@ -15,7 +15,7 @@ import (
 )
 
 // Forever is the Until of what has no end.
-const Forever = math.MaxInt64
+const Forever int64 = math.MaxInt64
 
 // Entry is one block in force, or asked for.
 type Entry struct {
@@ -95,7 +95,8 @@ type Proven struct {
 type Changes struct {
 	Now     int64          // ns since 1970 UTC, when this was computed: what the ends are measured from
 	Guard   []Guarded      // put into the guard, or given another end
-	Unblock []netip.Prefix // taken out
+	Ended   []netip.Prefix // taken out because their time came: what ends by itself may be left to it
+	Unblock []netip.Prefix // taken out before it
 	Block   []Entry        // new
 	Change  []Entry        // in the kernel already: another end or rate, the same counters
 	Unlimit []LimitKey
@@ -106,7 +107,7 @@ type Changes struct {
 
 // Empty says that there is nothing to do.
 func (c *Changes) Empty() bool {
-	return len(c.Guard)+len(c.Unblock)+len(c.Block)+len(c.Change)+len(c.Unlimit)+len(c.Limit)+len(c.Prove)+len(c.Unguard) == 0
+	return len(c.Guard)+len(c.Ended)+len(c.Unblock)+len(c.Block)+len(c.Change)+len(c.Unlimit)+len(c.Limit)+len(c.Prove)+len(c.Unguard) == 0
 }
 
 // Count is what one block has stopped since it was put into the kernel.

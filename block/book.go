@@ -294,6 +294,8 @@ func (b *Book) Changes(now int64) Changes {
 		switch had := old.Until != 0; {
 		case there && !had:
 			c.Block = append(c.Block, v)
+		case !there && had && old.Until <= now:
+			c.Ended = append(c.Ended, p)
 		case !there && had:
 			c.Unblock = append(c.Unblock, p)
 		case there && (old.Until != v.Until || old.Rate != v.Rate):
@@ -353,8 +355,13 @@ func Diff(have, want Plan, now int64) Changes {
 			c.Change = append(c.Change, v)
 		}
 	}
-	for p := range have.Blocks {
-		if _, ok := want.Blocks[p]; !ok {
+	for p, old := range have.Blocks {
+		if _, ok := want.Blocks[p]; ok {
+			continue
+		}
+		if old.Until <= now {
+			c.Ended = append(c.Ended, p)
+		} else {
 			c.Unblock = append(c.Unblock, p)
 		}
 	}
@@ -386,7 +393,7 @@ func (p Plan) Do(c Changes) error {
 	for _, e := range c.Guard {
 		p.Guard[e.Prefix] = e.Until
 	}
-	for _, q := range c.Unblock {
+	for _, q := range slices.Concat(c.Ended, c.Unblock) {
 		if _, ok := p.Blocks[q]; !ok {
 			return fmt.Errorf("%s is taken out and was not in", q)
 		}

@@ -154,7 +154,7 @@ func plain(p Plan) string {
 }
 
 func sizesOf(c Changes) string {
-	return fmt.Sprint(len(c.Guard), len(c.Unblock), len(c.Block), len(c.Change), len(c.Unlimit), len(c.Limit), len(c.Unguard))
+	return fmt.Sprint(len(c.Guard), len(c.Ended), len(c.Unblock), len(c.Block), len(c.Change), len(c.Unlimit), len(c.Limit), len(c.Unguard))
 }
 
 func checkBook(t *testing.T, b *Book, now int64) {

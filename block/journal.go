@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/dejpha/dejpha/evidence/durable"
@@ -208,7 +209,7 @@ func (j *journal) add(c *Changes) {
 			put(line{Allow: &g})
 		}
 	}
-	for _, p := range c.Unblock {
+	for _, p := range slices.Concat(c.Ended, c.Unblock) {
 		put(line{Unblock: p.String()})
 	}
 	for _, e := range c.Block {

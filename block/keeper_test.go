@@ -96,6 +96,9 @@ func singles(c Changes) []Changes {
 	for _, x := range c.Guard {
 		all = append(all, Changes{Guard: []Guarded{x}})
 	}
+	for _, x := range c.Ended {
+		all = append(all, Changes{Ended: []netip.Prefix{x}})
+	}
 	for _, x := range c.Unblock {
 		all = append(all, Changes{Unblock: []netip.Prefix{x}})
 	}

@@ -152,8 +152,8 @@ const near = int64(2 * time.Second)
 // alike says that an end read back may be the one that was put in.
 func alike(a, b int64) bool { return a == b || a-b < near && b-a < near }
 
-// alikeRate says that a rate read back may be the one that was put in: enforcers keep the time between packets.
-func alikeRate(a, b uint32) bool { return (a == 0) == (b == 0) && max(a, b)-min(a, b) <= max(a, b)/64 }
+// alikeRate says that a rate read back may be the one that was put in: enforcers round.
+func alikeRate(a, b uint32) bool { return (a == 0) == (b == 0) && max(a, b)/3 <= min(a, b) }
 
 // inForce is what a Keeper takes up.
 type inForce struct {

@@ -27,7 +27,16 @@ func Open(o Options) (*Enforcer, error) {
 	if len(o.Interfaces) == 0 {
 		return nil, errors.New("no interface to block on")
 	}
-	folder, err := pinFolder(o.folder())
+	for _, name := range o.Interfaces {
+		if _, err := net.InterfaceByName(name); err != nil {
+			return nil, fmt.Errorf("interface %s: %w", name, err)
+		}
+	}
+	top, err := o.folder()
+	if err != nil {
+		return nil, err
+	}
+	folder, err := pinFolder(top)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +60,18 @@ func Open(o Options) (*Enforcer, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// folder is where the pins are. Each network namespace has its own, for interfaces of two may share name and number.
+func (o Options) folder() (string, error) {
+	if o.Folder != "" {
+		return o.Folder, nil
+	}
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
+		return "", refused(err, "looking at /proc/thread-self/ns/net")
+	}
+	return fmt.Sprintf("%s/dejpha/block-%d", bpfs, st.Ino), nil
 }
 
 // pinFolder makes the folder of this version's pins, and mounts the file system that can hold them where there is none.
@@ -194,15 +215,12 @@ func dropOthers(folder string, names []string) error {
 
 // Detach takes the program off every interface and removes the maps: nothing is blocked any more. It needs no Enforcer.
 func Detach(o Options) error {
-	found, err := os.ReadDir(o.folder())
-	if errors.Is(err, os.ErrNotExist) {
+	top, err := o.folder()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(top); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return refused(err, "reading "+o.folder())
-	}
-	for _, v := range found {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(o.folder(), v.Name())))
-	}
-	return refused(err, "removing "+o.folder())
+	return refused(os.RemoveAll(top), "removing "+top)
 }

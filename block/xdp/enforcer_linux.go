@@ -82,6 +82,7 @@ func (e *Enforcer) Apply(c block.Changes) error {
 	k := clockAt(c.Now)
 	steps := []func() error{
 		func() error { return e.guard(c.Guard, k) },
+		func() error { return e.unblock(c.Ended) },
 		func() error { return e.unblock(c.Unblock) },
 		func() error { return e.block(c.Block, k) },
 		func() error { return e.change(c.Change, k) },

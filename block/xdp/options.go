@@ -5,17 +5,10 @@ import "github.com/dejpha/dejpha/block"
 // Options say where and how to block.
 type Options struct {
 	Interfaces []string // by name, in this network namespace
-	Folder     string   // of the pins, in a BPF file system; "": /sys/fs/bpf/dejpha, which is mounted where it is missing
+	Folder     string   // of the pins, in a BPF file system; "": /sys/fs/bpf/dejpha/block-N, N the network namespace's number
 	Sizes      block.Sizes
 	Generic    bool              // the kernel's generic way, even where the driver has its own
 	Say        func(line string) // told once of each way that could not be taken; nil: nobody
-}
-
-func (o Options) folder() string {
-	if o.Folder == "" {
-		return "/sys/fs/bpf/dejpha"
-	}
-	return o.Folder
 }
 
 func (o Options) say(line string) {
