@@ -34,6 +34,11 @@ type Report struct {
 	Packets       uint64   // packets kept, each agreeing with its hash
 	Restarts      []string // starts after a crash and what was given up at one, at most 100 named
 	RestartCount  uint64
+	Authorised    uint64   // attacks by own and authorised traffic: shown, never counted
+	Jumps         []string // of the clock, at most 100 named
+	JumpCount     uint64
+	Overflow      uint64   // of the attacks counted, those that stand for several: too many accounts were open
+	Capped        uint64   // events that say that accounts were merged or given up
 	Gaps          []string // times without a leaf, at most 100 named
 	GapCount      uint64
 	NotRerunnable []string // attacks whose detection can no longer be run again, at most 100 named
@@ -61,6 +66,13 @@ func (r *Report) Print(w io.Writer) {
 	fmt.Fprintf(w, "packets    %d received = %d inspected + %d bypassed + %d dropped by the kernel + %d shed + %d undecodable\n", l.Received, l.Inspected, l.Bypassed, l.KernelDrops, l.Shed, l.Undecodable)
 	named(w, "restart    ", r.Restarts, r.RestartCount)
 	named(w, "gap        ", r.Gaps, r.GapCount)
+	named(w, "clock jump ", r.Jumps, r.JumpCount)
+	if r.Authorised > 0 {
+		fmt.Fprintf(w, "authorised %d attacks by own and authorised traffic, not counted\n", r.Authorised)
+	}
+	if r.Overflow > 0 || r.Capped > 0 {
+		fmt.Fprintf(w, "caps       %d of the attacks counted stand for several each, for too many accounts were open; the log says so %d times\n", r.Overflow, r.Capped)
+	}
 	if r.Retained > 0 {
 		fmt.Fprintf(w, "retention  %d files fell to it, each named by the log\n", r.Retained)
 	}
@@ -73,6 +85,7 @@ func (r *Report) Print(w io.Writer) {
 	for _, p := range r.Problems {
 		fmt.Fprintf(w, "WRONG      %s\n", p)
 	}
+	fmt.Fprintln(w, "not shown  who stood behind an address; that an attack was not staged; what was never captured")
 	verdict := "verified, key " + r.Fingerprint
 	if r.SelfCertified {
 		verdict = "self-certified, key " + r.Fingerprint
@@ -266,6 +279,9 @@ func (c *checker) attack(i int64, b []byte) {
 		c.r.problem("leaf %d: closed before the totals leaf that precedes it", i)
 	}
 	c.latest = max(c.latest, x.ClosedAt)
+	if x.Flags&flagOverflow != 0 {
+		c.r.Overflow++
+	}
 	if x.Ruleset != c.ruleset && x.Ruleset != [32]byte{} {
 		c.ruleset = x.Ruleset
 		if _, err := rulesOf(c.dir, x.Ruleset); err != nil {
@@ -370,6 +386,14 @@ func (c *checker) event(i int64, b []byte) {
 		c.restart("restart at %s: %.200q", stamp(e.Time), e.Data)
 	case CodeDecision:
 		c.r.Decisions++
+	case CodeClockJump:
+		if c.r.JumpCount++; len(e.Data) == 16 && len(c.r.Jumps) < namedMax {
+			c.r.Jumps = append(c.r.Jumps, fmt.Sprintf("the packets' clock went from %s to %s", stamp(be.Uint64(e.Data)), stamp(be.Uint64(e.Data[8:]))))
+		}
+	case CodeAuthorised:
+		c.r.Authorised++
+	case CodeCaps:
+		c.r.Capped++
 	case CodeErasure:
 		c.erasures[int64(e.Attack)-1] = true
 	case CodeRetention:

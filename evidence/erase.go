@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -86,11 +87,18 @@ func ReadRecord(dir string, leaf int64) (attack.Record, error) {
 	return joined(&p, leaf)
 }
 
-// Sealed hands over the sealed attacks of a folder from a leaf on, one at a time. Of an erased one only the leaf's
-// public part is there: no number, no origin, no target.
+// Sealed hands over the sealed attacks of a folder from a leaf on, one at a time, and what was authorised among them,
+// which is not counted and whose Leaf is -1. Of an erased attack only the leaf's public part is there: no number, no
+// origin, no target.
 func Sealed(dir string, from int64, do func(r attack.Record, erased bool) error) error {
 	_, err := scan(filepath.Join(dir, "entries"), func(i int64, _ uint64, b []byte) error {
-		if i < from || b[0] != typeAttack {
+		if i < from {
+			return nil
+		}
+		if b[0] != typeAttack {
+			if r, ok := authorised(dir, i, b); ok {
+				return do(r, false)
+			}
 			return nil
 		}
 		r, err := ReadRecord(dir, i)
@@ -107,6 +115,19 @@ func Sealed(dir string, from int64, do func(r attack.Record, erased bool) error)
 		return do(l.Public(i), true)
 	})
 	return err
+}
+
+// authorised is the record of an event leaf that tells of authorised traffic; false if it is none, or erased.
+func authorised(dir string, leaf int64, b []byte) (r attack.Record, ok bool) {
+	if e, err := decodeEvent(b); err != nil || e.Code != CodeAuthorised {
+		return r, false
+	}
+	p, err := ReadPrivate(dir, leaf)
+	if err != nil || json.Unmarshal(p[0], &r) != nil {
+		return r, false
+	}
+	r.Evidence.Leaf = -1
+	return r, r.Authorised
 }
 
 // Records returns the sealed attacks of a folder from a leaf on; erased ones are left out.

@@ -222,11 +222,12 @@ const (
 	CodeErasure
 	CodeRetention
 	CodeRulesChanged
+	CodeAuthorised
 )
 
 // String is the code's name.
 func (c Code) String() string {
-	names := [...]string{"", "decision", "unprotected", "gap", "clock jump", "restart", "caps", "continuation", "erasure", "retention", "rules changed"}
+	names := [...]string{"", "decision", "unprotected", "gap", "clock jump", "restart", "caps", "continuation", "erasure", "retention", "rules changed", "authorised"}
 	if int(c) < len(names) && c > 0 {
 		return names[c]
 	}

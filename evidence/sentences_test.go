@@ -120,7 +120,7 @@ func put(b []byte, at int, v byte) []byte {
 
 // Numbers that leaves bear may never change their meaning.
 func TestNumbersStand(t *testing.T) {
-	for i, name := range []string{"decision", "unprotected", "gap", "clock jump", "restart", "caps", "continuation", "erasure", "retention", "rules changed"} {
+	for i, name := range []string{"decision", "unprotected", "gap", "clock jump", "restart", "caps", "continuation", "erasure", "retention", "rules changed", "authorised"} {
 		if c := Code(i + 1); c.String() != name {
 			t.Errorf("code %d is %q, want %q", i+1, c, name)
 		}

@@ -59,7 +59,7 @@ func (m *merger) decision(d *attack.Decision) {
 		}{d.Action, d.Attack, d.Class, d.Points, d.Until})
 		hidden, err2 := json.Marshal(d)
 		if err == nil && err2 == nil {
-			m.fail(m.sealer.log.Event(evidence.CodeDecision, d.Time, -1, public, hidden))
+			m.note(d.Time, evidence.CodeDecision, public, hidden)
 		}
 	}
 	if m.set.writes("decision") {

@@ -38,6 +38,7 @@ type engine struct {
 
 	batches []*batch // one a worker, being filled; only with several workers
 	filled  int
+	bytes   int // of the stretch in hand: stretches end at the same frames for any number of workers
 	in      []chan *batch
 	results []chan *epoch
 	idle    []chan *epoch
@@ -55,6 +56,8 @@ type batch struct {
 	bytes   []byte
 	now     int64
 	settled bool
+	jumps   uint64
+	stamp   int64
 	closes  uint64 // at the end of the source: flows up to this number of a first packet are closed
 }
 
@@ -150,7 +153,7 @@ func (w *worker) run(b *batch) {
 		w.number, w.now = b.number, b.now
 		w.close(b.closes)
 	}
-	w.out.now, w.out.settled = b.now, b.settled
+	w.out.now, w.out.settled, w.out.jumps, w.out.stamp = b.now, b.settled, b.jumps, b.stamp
 }
 
 // play reads a source to its end. stop, when closed, ends it early and cleanly.
@@ -192,7 +195,8 @@ func (e *engine) frame(f *capture.Frame) {
 	if e.own != nil {
 		e.workers[0].frame(f, e.number, now)
 		e.ownSize++
-		if e.ownSize >= stretchPackets || e.eager {
+		e.bytes += len(f.Data)
+		if e.ownSize >= stretchPackets || e.bytes >= stretchBytes || e.eager {
 			e.flush(0)
 		}
 		return
@@ -204,7 +208,8 @@ func (e *engine) frame(f *capture.Frame) {
 	b.bytes = append(b.bytes, f.Data...)
 	b.frames = append(b.frames, batchFrame{start: start, end: len(b.bytes), wire: f.WireLen, link: f.LinkType, iface: f.Interface, number: e.number, now: now, unsummed: f.Unsummed})
 	e.filled++
-	if e.filled >= stretchPackets || len(b.bytes) >= stretchBytes {
+	e.bytes += len(f.Data)
+	if e.filled >= stretchPackets || e.bytes >= stretchBytes {
 		e.flush(0)
 	}
 }
@@ -225,6 +230,7 @@ func (e *engine) tick(now int64) {
 
 // flush hands the stretch in hand over. closes: 0, or at the end of the source the number up to which flows are closed.
 func (e *engine) flush(closes uint64) {
+	e.bytes = 0
 	if e.own != nil {
 		w := e.workers[0]
 		if closes > 0 {
@@ -232,12 +238,14 @@ func (e *engine) flush(closes uint64) {
 			w.close(closes)
 		}
 		e.own.now, e.own.settled = e.clock.Now(), e.clock.Settled() || closes > 0
+		e.own.jumps, e.own.stamp = e.clock.Jumps, e.clock.Stamps()
 		e.merge.apply([]*epoch{e.own})
 		e.own.reset()
 		e.ownSize = 0
 		return
 	}
 	for i, b := range e.batches {
+		b.jumps, b.stamp = e.clock.Jumps, e.clock.Stamps()
 		b.number, b.now, b.settled, b.closes = e.number, e.clock.Now(), e.clock.Settled() || closes > 0, closes
 		e.in[i] <- b
 		n := <-e.spare[i]

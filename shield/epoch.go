@@ -10,8 +10,10 @@ import (
 // epoch is what one worker found in one stretch of packets, the same stretch for every worker. It is
 // filled by the worker, applied by the merge point, and then used again.
 type epoch struct {
-	now      int64 // the clock at its end
-	settled  bool  // the clock may drive timers
+	now      int64  // the clock at its end
+	settled  bool   // the clock may drive timers
+	jumps    uint64 // of the clock until now
+	stamp    int64  // what the packets' stamps say at its end, the clock's time unless they jumped back
 	findings []finding
 	matches  []match
 	signals  []behaviour.Signal

@@ -197,6 +197,7 @@ func (t *tap) hand(s stretch) {
 	t.count(now, s.last)
 	o := t.worker.out
 	o.now, o.settled = now, true
+	o.jumps, o.stamp = t.clock.Jumps, t.clock.Stamps()
 	s.from, s.what = t, o
 	t.out <- s
 	if !s.last {

@@ -2,6 +2,7 @@ package shield
 
 import (
 	"io"
+	"math"
 	"slices"
 	"sync/atomic"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/dejpha/dejpha/behaviour"
 	"github.com/dejpha/dejpha/control"
 	"github.com/dejpha/dejpha/eve"
+	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
 	"github.com/dejpha/dejpha/shield/records"
@@ -34,6 +36,9 @@ type merger struct {
 	report     func(behaviour.Finding)
 	recent     *recent          // nil: nothing is sealed
 	seen       behaviour.Signal // the signal in hand
+	notes      []note           // for the log, once the clock has passed them
+	jumps      uint64           // of the clock, told to the log
+	capped     attack.Counters  // told to the log
 	enforcer   enforcer         // nil: nothing is kept from anybody
 	shadow     *rehearsal.Shadow
 	dir        string // of the run's files; "": none
@@ -61,7 +66,7 @@ type ref struct {
 
 // apply takes the same stretch of packets of every worker and applies its findings in order.
 func (m *merger) apply(stretch []*epoch) {
-	refs := make([]ref, 0, 64)
+	refs, before := make([]ref, 0, 64), m.now
 	for _, e := range stretch {
 		for i := range e.findings {
 			refs = append(refs, ref{&e.findings[i], e})
@@ -71,6 +76,7 @@ func (m *merger) apply(stretch []*epoch) {
 			m.now = max(m.now, e.now)
 		}
 	}
+	m.jumped(before, stretch)
 	slices.SortStableFunc(refs, func(a, b ref) int { return a.f.less(b.f) })
 	for _, r := range refs {
 		m.one(r.f, r.e)
@@ -121,11 +127,11 @@ func (m *merger) match(x *match, e *epoch, line []byte) {
 // found is what detectors report to.
 func (m *merger) found(f behaviour.Finding) {
 	o := m.fromFinding(&f)
-	if m.recent == nil || m.sealer.full(m.accounts.Key(&o)) {
-		m.observe(o, nil)
-		return
+	var packets []Packet
+	if key, ok := m.accounts.Key(&o); ok && m.recent != nil && !m.sealer.full(key, max(o.Time, m.accounts.Now())) {
+		packets = m.recent.of(&f)
 	}
-	m.observe(o, m.recent.of(&f))
+	m.observe(o, packets)
 }
 
 // observe adds an observation to the accounts and acts on what it opens.
@@ -134,15 +140,13 @@ func (m *merger) observe(o attack.Observation, packets []Packet) {
 	m.enforce()
 	m.shadow.Saw(&o)
 	defer m.decided()
-	if m.sealer != nil && len(packets) > 0 {
-		if key, ok := m.accounts.Key(&o); ok {
-			m.sealer.keep(key, packets)
-			m.act(events)
-			if id := m.open[key]; m.watcher != nil && id != 0 {
-				m.watcher.Packets(id, packets)
-			}
-			return
+	if key, ok := m.accounts.Key(&o); ok && m.sealer != nil {
+		m.sealer.keep(key, max(o.Time, m.accounts.Now()), packets)
+		m.act(events)
+		if id := m.open[key]; m.watcher != nil && id != 0 && len(packets) > 0 {
+			m.watcher.Packets(id, packets)
 		}
+		return
 	}
 	m.act(events)
 }
@@ -154,6 +158,7 @@ func (m *merger) advance(now int64) {
 		_ = m.again()
 	default:
 	}
+	m.noted(now)
 	m.act(m.accounts.Advance(now))
 	if now >= m.beat {
 		if m.beat != 0 {
@@ -184,6 +189,8 @@ const (
 
 func (m *merger) heartbeat(now int64) {
 	if m.sealer != nil {
+		m.sealer.forget(now)
+		m.caps(now)
 		m.fail(m.sealer.totals(now, m.sum.Ledger))
 	}
 	if m.watcher != nil {
@@ -215,12 +222,17 @@ func (m *merger) act(events []attack.Event) {
 		case attack.Closed:
 			delete(m.open, ev.Key)
 			if m.sealer == nil || ev.Record.Authorised {
+				m.beside(ev, evidence.CodeAuthorised)
 				m.closed(&ev.Record)
 				continue
 			}
 			m.fail(m.sealer.seal(ev))
 			overflow = overflow || ev.Record.Overflow
+			if m.records == nil { // of a recording batches are cut by count alone
+				m.acknowledged(m.sealer.flush(m.now, false))
+			}
 		case attack.Continued:
+			m.beside(ev, evidence.CodeContinuation)
 			m.line = eve.AppendAttack(m.line[:0], &ev.Record)
 			m.write(m.line)
 		}
@@ -260,6 +272,7 @@ func (m *merger) finish() {
 		m.stop()
 		return
 	}
+	m.noted(math.MaxInt64)
 	m.act(m.accounts.Finish())
 	if m.records != nil {
 		m.stop()

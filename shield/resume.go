@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/eve"
@@ -40,6 +41,7 @@ func (m *merger) resume(now int64, say func(string)) error {
 		say(fmt.Sprintf("%s: %d bytes of a broken line were cut", m.records.Path(), mended.Cut))
 	}
 	m.accounts.Sealed(sealed)
+	m.capped = m.accounts.Counters
 	m.accounts.Used(mended.ID)
 	for i := range sealed {
 		if r := &sealed[i]; r.Evidence.Leaf > mended.Leaf {
@@ -121,6 +123,7 @@ func (m *merger) saved() error {
 // a crash does, so that the log says so and the next start repairs it.
 func (m *merger) stop() {
 	if m.err == nil {
+		m.noted(math.MaxInt64)
 		m.heartbeat(max(m.now, m.accounts.Now(), 1))
 	}
 	if m.err != nil {

@@ -30,6 +30,9 @@ const (
 // Now is the clock's time, ns since 1970 UTC; 0 before the first packet.
 func (c *Clock) Now() int64 { return c.now }
 
+// Stamps is what packets stamped at the clock's time say, ns: less than Now since a confirmed jump backwards.
+func (c *Clock) Stamps() int64 { return c.now - c.offset }
+
 // Settled says that enough packets agreed on the time for timers to run on it.
 func (c *Clock) Settled() bool { return c.seen >= clockConfirm }
 
