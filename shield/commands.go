@@ -29,6 +29,7 @@ func (e *engine) commands(o *RunOptions, began time.Time) map[string]control.Com
 		"capture-mode":     func(json.RawMessage) (any, error) { return e.captureMode(o), nil },
 		"reopen-log-files": func(json.RawMessage) (any, error) { return nil, e.reopen() },
 	}
+	e.blockCommands(c)
 	if o.Shutdown != nil {
 		c["shutdown"] = func(json.RawMessage) (any, error) { o.Shutdown(); return "Closing dejpha", nil }
 	}

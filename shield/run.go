@@ -54,6 +54,11 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		set.live, set.workers, set.interfaces = true, len(o.Live), o.Live[0].Interfaces()
 	}
 	set.memory = set.config.Memory / int64(set.workers)
+	blocks, err := s.blocks(&set, &o)
+	if err != nil {
+		return nil, err
+	}
+	defer blocks.Close()
 	seal, err := openSealer(o.State, o.Kind, began.UnixNano(), s.inForce())
 	if err != nil {
 		return nil, err
@@ -68,6 +73,7 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		x.From(now)
 	}
 	e.merge.records, e.merge.reopen, e.merge.dir, e.eager = file, o.Reopen, o.State, true
+	e.merge.heed(blocks)
 	socket, err := e.attend(&o)
 	if err != nil {
 		_, _ = seal.close()
