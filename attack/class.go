@@ -3,6 +3,7 @@ package attack
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -138,34 +139,37 @@ func RuleClass(attackClass string, techniqueIDs []string, classtype string) stri
 	return "none"
 }
 
-// silent lists the classtypes that never make an attack, whatever technique a rule also names.
-func silent(classtype string) bool {
-	switch classtype {
-	case "policy-violation", "misc-activity", "not-suspicious", "protocol-command-decode", "bad-unknown", "unknown", "icmp-event", "tcp-connection":
-		return true
-	}
-	return false
-}
+// silentTypes are the classtypes that never make an attack, whatever technique a rule also names.
+var silentTypes = []string{"policy-violation", "misc-activity", "not-suspicious", "protocol-command-decode", "bad-unknown", "unknown", "icmp-event", "tcp-connection"}
 
-// PrintTable writes the classes and the mapping of foreign rules for a person.
+func silent(classtype string) bool { return slices.Contains(silentTypes, classtype) }
+
+// PrintTable writes all that decides what one attack is, for a person: the classes, what classtypes make none, and the
+// mapping of foreign rules. Evidence binds it by its hash.
 func PrintTable(w io.Writer) {
-	fmt.Fprintf(w, "%s\n%-19s sev  %-22s %-8s %s\n", TableVersion, "class", "weak ones become it at", "gap", "techniques")
+	fmt.Fprintf(w, "%s\n%-19s sev  %-22s %-8s %-8s %s\n", TableVersion, "class", "weak ones become it at", "gap", "span", "techniques")
 	for _, c := range table {
 		at := fmt.Sprintf("%d on %d within %s", c.Threshold.Observations, c.Threshold.Targets, short(c.Threshold.Window))
-		fmt.Fprintf(w, "%-19s %-4d %-22s %-8s %s\n", c.Name, c.Severity, at, short(c.Gap), strings.Join(c.Techniques, " "))
+		fmt.Fprintf(w, "%-19s %-4d %-22s %-8s %-8s %s\n", c.Name, c.Severity, at, short(c.Gap), short(c.Span), strings.Join(c.Techniques, " "))
 	}
 	fmt.Fprintln(w, "\nforeign rules: metadata attack_class, else ATT&CK id, else classtype:")
 	for _, c := range table {
-		var names []string
-		for ct, class := range classtypes {
-			if class == c.Name {
-				names = append(names, ct)
-			}
-		}
-		if len(names) > 0 {
-			fmt.Fprintf(w, "  %-19s %s\n", c.Name, strings.Join(sorted(names), " "))
+		ids, names := named(techniques, c.Name), named(classtypes, c.Name)
+		if list := append(ids, names...); len(list) > 0 {
+			fmt.Fprintf(w, "  %-19s %s\n", c.Name, strings.Join(list, " "))
 		}
 	}
+	fmt.Fprintf(w, "  %-19s %s, and any other\n", "none, never one", strings.Join(silentTypes, " "))
+}
+
+// named are the names that a map gives to a class, sorted.
+func named(m map[string]string, class string) (names []string) {
+	for name, c := range m {
+		if c == class {
+			names = append(names, name)
+		}
+	}
+	return sorted(names)
 }
 
 func short(d time.Duration) string {

@@ -72,6 +72,7 @@ func (p *piece) origin(k Key) Origin {
 	case "dom":
 		o.Domain = rest
 	case "mac":
+		o.Proven = false // anybody on the wire can send under any hardware address
 		mac, vlan, _ := strings.Cut(rest, " ")
 		n, _ := strconv.Atoi(vlan)
 		o.MAC, o.VLAN = mac, uint16(n)

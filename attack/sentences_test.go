@@ -3,6 +3,7 @@ package attack
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -250,5 +251,36 @@ func TestStoriesAreTwoSentences(t *testing.T) {
 		"2 observations in 1 flow; the target's answers do not tell whether it succeeded, and the shield did not act."
 	if got := attacks(Config{}, a, b)[0].Story; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// What decides what one attack is is printed whole: evidence binds it by the hash of this text.
+func TestTheTableIsPrintedWhole(t *testing.T) {
+	var b strings.Builder
+	PrintTable(&b)
+	text := strings.Fields(b.String())
+	for _, m := range []map[string]string{techniques, classtypes} {
+		for name := range m {
+			if !slices.Contains(text, name) {
+				t.Errorf("%s is not printed", name)
+			}
+		}
+	}
+	for _, name := range silentTypes[:len(silentTypes)-1] {
+		if !slices.Contains(text, name) {
+			t.Errorf("%s is not printed", name)
+		}
+	}
+	if n := strings.Count(b.String(), " 24h "); n != len(table) {
+		t.Errorf("%d spans are printed", n)
+	}
+}
+
+// Nobody proves a hardware address.
+func TestLayerTwoIsNeverProven(t *testing.T) {
+	a := New(Config{})
+	ev := a.Add(Observation{Time: at(0), Class: "spoofing", OriginMAC: "02:00:00:00:00:01", Proven: true, Severity: 1, Target: netip.MustParseAddr("10.0.0.1")})
+	if len(ev) != 1 || ev[0].Record.Origin.MAC == "" || ev[0].Record.Origin.Proven {
+		t.Errorf("%+v", ev)
 	}
 }
