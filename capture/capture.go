@@ -50,6 +50,8 @@ type Inline interface {
 	// Verdict decides the frame that Next yielded last; called once for each, before the next call of Next. An error
 	// says that the kernel does not take verdicts any more.
 	Verdict(v Verdict) error
+	// Release is Stop, and more: whatever was to happen to traffic while nobody looks, from here on everything passes.
+	Release()
 	// Inject sends a frame of ours out on an interface (Frame.Interface), with the link type that its frames have.
 	Inject(iface uint16, frame []byte) error
 }

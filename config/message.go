@@ -140,7 +140,7 @@ var applied = []string{
 	"vars.address-groups", "vars.port-groups", "classification-file", "reference-config-file", "threshold-file", "default-rule-path", "rule-files",
 	"stream.midstream", "stream.async-oneside", "stream.inline", "stream.checksum-validation", "stream.reassembly.depth", "vlan.use-for-tracking",
 	"decoder.teredo.enabled", "decoder.vxlan.enabled", "decoder.geneve.enabled", "pcap-file.checksum-checks", "host-os-policy", "flow-timeouts",
-	"app-layer.protocols", "outputs", "packet-alert-max", "action-order", "unix-command.enabled", "unix-command.filename",
+	"app-layer.protocols", "outputs", "packet-alert-max", "action-order", "unix-command.enabled", "unix-command.filename", "nfq.fail-open", "af-packet",
 }
 
 // notApplied names what the tree says and nobody reads: the shortest paths under which nothing is read, sorted.

@@ -42,6 +42,7 @@ func (c *Config) suricata(t tree, own bool) error {
 	c.protocols(t)
 	c.outputs(t, own)
 	c.unixCommand(t)
+	c.copies(t)
 	if v, ok := t.get("packet-alert-max"); ok {
 		c.AlertsMax, _ = strconv.Atoi(fmt.Sprint(v))
 	}

@@ -29,7 +29,9 @@ func (e *engine) commands(o *RunOptions, began time.Time) map[string]control.Com
 		"capture-mode":     func(json.RawMessage) (any, error) { return e.captureMode(o), nil },
 		"reopen-log-files": func(json.RawMessage) (any, error) { return nil, e.reopen() },
 	}
-	e.blockCommands(c)
+	if e.trial != nil {
+		c["confirm"] = func(json.RawMessage) (any, error) { return nil, e.trial.Confirm() }
+	}
 	if o.Shutdown != nil {
 		c["shutdown"] = func(json.RawMessage) (any, error) { o.Shutdown(); return "Closing dejpha", nil }
 	}

@@ -27,12 +27,18 @@ type enforcer interface {
 // enforce hands what the last observation led to on to whoever acts on it, before anything is written: no disk may
 // stand between a decision and the kernel.
 func (m *merger) enforce() {
-	if m.enforcer == nil {
+	if m.enforcer == nil && m.set.barred == nil {
 		return
 	}
 	for _, d := range m.accounts.Decisions() {
-		if d.Acts() {
+		if !d.Acts() {
+			continue
+		}
+		barred := m.bar(&d)
+		if m.enforcer != nil {
 			m.enforcer.Enforce(d)
+		}
+		if barred || m.enforcer != nil {
 			m.accounts.Cut(d.Attack)
 		}
 	}
@@ -40,9 +46,6 @@ func (m *merger) enforce() {
 
 // decided writes down what the last observation led to, behind the attack it belongs to.
 func (m *merger) decided() {
-	if m.set.undecided {
-		return
-	}
 	for _, d := range m.accounts.Decisions() {
 		m.decision(&d)
 	}

@@ -9,12 +9,14 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/shield/clock"
+	"github.com/dejpha/dejpha/shield/trial"
 )
 
 const (
@@ -46,7 +48,9 @@ type engine struct {
 	done    sync.WaitGroup
 	own     *epoch // with one worker
 	ownSize int
-	eager   bool // visit the merge point after every frame: a person watches
+	eager   bool         // visit the merge point after every frame: a person watches
+	trial   *trial.Trial // nil: the shield does not stand in the way
+	release atomic.Bool  // it steps aside
 }
 
 // batch is what one worker gets of a stretch.

@@ -2,6 +2,7 @@ package shield
 
 import (
 	"github.com/dejpha/dejpha/behaviour"
+	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/rule"
 	"github.com/dejpha/dejpha/shield/rehearsal"
@@ -23,12 +24,15 @@ type epoch struct {
 	framed   uint64 // number of the frame last kept for a signal, and its place in kept
 	framedAt int
 	ledger   Ledger
+	gaps     []capture.Gap // time without protection that came to light
 	order    uint32
 }
 
 func (e *epoch) reset() {
 	clear(e.matches) // let go of rules and names
 	clear(e.signals)
+	clear(e.gaps)
+	e.gaps = e.gaps[:0]
 	e.findings, e.matches, e.signals = e.findings[:0], e.matches[:0], e.signals[:0]
 	e.bytes, e.kept, e.flows = e.bytes[:0], e.kept[:0], e.flows[:0]
 	e.ledger, e.order, e.framed = Ledger{}, 0, 0

@@ -1,24 +1,22 @@
 package shield
 
 import (
-	"github.com/dejpha/dejpha/block/reject"
+	"fmt"
+	"time"
+
+	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/block"
+	"github.com/dejpha/dejpha/block/barred"
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/rule"
+	"github.com/dejpha/dejpha/shield/trial"
+	"github.com/dejpha/dejpha/shield/way"
 )
 
 // In the way. A worker's trip ends with a verdict, which its source gives to the kernel. What a rule rejects is told to its
 // ends by frames of ours, which go out behind the verdict.
-
-// notice is what is to be told of the frame in hand.
-type notice struct {
-	maker  reject.Maker
-	frames [2][]byte // to the sender, to the receiver; valid until the next frame
-	kind   string    // of them, eve's word
-}
-
-// ends are whom a rule's action tells.
-var ends = [...]reject.Ends{rule.Reject: reject.Source, rule.RejectSrc: reject.Source, rule.RejectDst: reject.Destination, rule.RejectBoth: reject.Source | reject.Destination}
 
 // barred says whether a packet's source is blocked.
 func (w *worker) barred(p *decode.Packet) bool {
@@ -33,22 +31,81 @@ func (w *worker) barred(p *decode.Packet) bool {
 // stop ends the way of the packet in hand, and prepares what its ends are told; kind is eve's word for that.
 func (w *worker) stop(p *decode.Packet, a rule.Action) (kind string) {
 	w.verdict = capture.Drop
-	t := &w.notice
-	if !w.set.stops || a < rule.Reject {
+	if !w.set.stops {
 		return ""
 	}
-	if t.frames[0] == nil && t.frames[1] == nil {
-		t.frames[0], t.frames[1], t.kind = t.maker.Make(p, ends[a])
-	}
-	return t.kind
+	return w.notice.Prepare(p, a)
 }
 
-// tell sends what the ends of the frame in hand are told; called behind its verdict. What cannot be sent is no loss to the
-// shield: the packet was stopped.
-func (w *worker) tell(source capture.Inline, iface uint16) {
-	for i, b := range w.notice.frames {
-		if b != nil && source.Inject(iface^uint16(i), b) == nil {
-			w.counts.Told++
+// gapEvery is the time between two questions for time without protection, ns: a stretch of it becomes few events.
+const gapEvery = int64(1e9)
+
+// gaps asks the source whether traffic went past it.
+func (t *tap) gaps(now int64, last bool) {
+	x, ok := t.source.(capture.Exposed)
+	if !ok || !last && now < t.asked+gapEvery {
+		return
+	}
+	t.asked = now
+	if g, ok := x.Unprotected(); ok {
+		o := t.worker.out
+		o.gaps = append(o.gaps, g)
+	}
+}
+
+// unprotected puts time without protection on record, durably before the source forgets it.
+func (m *merger) unprotected(g *capture.Gap) {
+	m.sum.Unprotected += time.Duration(max(g.To-g.From, 0))
+	if m.sealer != nil {
+		public, err := way.Public(g)
+		m.fail(err)
+		m.fail(m.sealer.log.Event(evidence.CodeUnprotected, max(m.now, g.To), -1, public, nil))
+		m.acknowledged(m.sealer.flush(m.now, true))
+	}
+	if m.err == nil && g.Done != nil {
+		g.Done()
+	}
+	if m.say != nil {
+		m.say(way.Words(g))
+	}
+}
+
+// bar has the workers of a shield in the way drop who is blocked from the next packet on; the kernel is told beside it.
+func (m *merger) bar(d *attack.Decision) bool {
+	if m.set.barred == nil || d.Action != attack.ActionBlock || !d.Prefix.IsValid() || d.Rate > 0 {
+		return false
+	}
+	until := d.Until
+	if until == 0 {
+		until = block.Forever
+	}
+	m.set.barred.Block(d.Prefix, until, d.Time)
+	return true
+}
+
+// inTheWay prepares settings for sources that stand in the traffic's way.
+func (s *settings) inTheWay(sources []capture.Live) {
+	for _, x := range sources {
+		if _, ok := x.(capture.Inline); ok {
+			s.stops, s.barred = true, &barred.Set{}
 		}
 	}
+}
+
+// begin starts the trial of a shield that was never confirmed.
+func (e *engine) begin(o *RunOptions) (err error) {
+	if !e.set.stops {
+		return nil
+	}
+	length := trial.Length
+	if o.Trial > 0 {
+		length = o.Trial
+	}
+	if e.trial, err = trial.Begin(o.State, length); err != nil {
+		return err
+	}
+	if e.trial.Needed() {
+		o.say(fmt.Sprintf("the shield stands in the traffic's way for the first time: if the line works, say `dejpha confirm` within %v; else it steps aside", length))
+	}
+	return nil
 }

@@ -6,11 +6,13 @@ import (
 	"io"
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/capture/afpacket"
 	"github.com/dejpha/dejpha/shield/clock"
+	"github.com/dejpha/dejpha/shield/trial"
 )
 
 // Live traffic. Every worker reads a source of its own, whose frames are all those of its pairs of addresses, and hands
@@ -56,6 +58,8 @@ type tap struct {
 	idle    chan *epoch
 	out     chan<- stretch
 	halt    <-chan struct{}
+	release *atomic.Bool // when halted: let everything pass
+	asked   int64        // when the source was last asked for time without protection
 }
 
 // stretch is what a worker hands to the merge point.
@@ -74,7 +78,7 @@ func (e *engine) watch(sources []capture.Live, now int64, stop <-chan struct{}, 
 	clocks := make([]int64, len(sources))
 	taps := make([]*tap, len(sources))
 	for i, s := range sources {
-		t := &tap{worker: e.workers[i], source: s, place: i, stride: uint64(len(sources)), idle: make(chan *epoch, ahead), out: stretches, halt: halt}
+		t := &tap{worker: e.workers[i], source: s, place: i, stride: uint64(len(sources)), idle: make(chan *epoch, ahead), out: stretches, halt: halt, release: &e.release}
 		for range ahead {
 			t.idle <- &epoch{}
 		}
@@ -101,6 +105,9 @@ func (e *engine) watch(sources []capture.Live, now int64, stop <-chan struct{}, 
 			if len(stretches) == 0 {
 				pause()
 			}
+		case <-e.trial.Over():
+			e.release.Store(true)
+			err = errors.Join(err, trial.ErrUnconfirmed) // which halts
 		case <-stop:
 			stop = nil
 			if !halted {
@@ -146,6 +153,7 @@ func (t *tap) follow() error {
 				if err := inline.Verdict(v); err != nil {
 					return fmt.Errorf("the kernel takes no verdicts any more: %w", err)
 				}
+				t.counts.Told += t.notice.Tell(inline, f.Interface)
 			}
 			if t.taken < stretchPackets && t.clock.Now() < t.due {
 				continue
@@ -161,6 +169,9 @@ func (t *tap) follow() error {
 		t.hand(stretch{})
 		select {
 		case <-halt:
+			if inline != nil && t.release.Load() {
+				inline.Release()
+			}
 			t.source.Stop() // the rest is read, then the source ends
 			halt = nil
 		default:
@@ -208,14 +219,16 @@ func (t *tap) hand(s stretch) {
 
 // count puts what the kernel lost since the last look into the ledger.
 func (t *tap) count(now int64, last bool) {
+	t.gaps(now, last)
 	if !last && now < t.counted+countEvery {
 		return
 	}
 	t.counted = now
 	s, to := t.source.Stats(), &t.worker.out.ledger
-	dropped, damaged := s.Dropped-t.last.Dropped, s.Damaged-t.last.Damaged
+	dropped, damaged, bypassed := s.Dropped-t.last.Dropped, s.Damaged-t.last.Damaged, s.Bypassed-t.last.Bypassed
 	t.last = s
-	to.Received += dropped + damaged
+	to.Received += dropped + damaged + bypassed
+	to.Bypassed += bypassed
 	to.KernelDrops += dropped
 	to.Shed += damaged
 }

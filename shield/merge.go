@@ -13,7 +13,6 @@ import (
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
-	"github.com/dejpha/dejpha/shield/board"
 	"github.com/dejpha/dejpha/shield/records"
 	"github.com/dejpha/dejpha/shield/rehearsal"
 	"github.com/dejpha/dejpha/shield/ruleset"
@@ -41,13 +40,13 @@ type merger struct {
 	jumps      uint64           // of the clock, told to the log
 	capped     attack.Counters  // told to the log
 	enforcer   enforcer         // nil: nothing is kept from anybody
-	board      *board.Board     // nil: no live run
 	shadow     *rehearsal.Shadow
 	dir        string // of the run's files; "": none
 	line       []byte
 	sum        *Summary
-	err        error       // the first write that failed
-	failed     atomic.Bool // err is set, for the reader
+	say        func(string) // what a person should know at once
+	err        error        // the first write that failed
+	failed     atomic.Bool  // err is set, for the reader
 	now        int64
 	beat       int64 // when the next heartbeat is due
 	told       int64 // when the watcher was told the ledger
@@ -74,6 +73,9 @@ func (m *merger) apply(stretch []*epoch) {
 			refs = append(refs, ref{&e.findings[i], e})
 		}
 		m.sum.Ledger.Add(e.ledger)
+		for i := range e.gaps {
+			m.unprotected(&e.gaps[i])
+		}
 		if e.settled {
 			m.now = max(m.now, e.now)
 		}
@@ -161,7 +163,6 @@ func (m *merger) advance(now int64) {
 	default:
 	}
 	m.noted(now)
-	m.stopped()
 	m.act(m.accounts.Advance(now))
 	if now >= m.beat {
 		if m.beat != 0 {

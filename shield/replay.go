@@ -216,6 +216,9 @@ func (e *engine) figures(sum *Summary) {
 		sum.Counters.Flows += w.counts.Flows
 		sum.Counters.Records += w.counts.Records
 		sum.Counters.Broken += w.counts.Broken
+		sum.Counters.Stopped += w.counts.Stopped
+		sum.Counters.Barred += w.counts.Barred
+		sum.Counters.Told += w.counts.Told
 		for i, n := range w.counts.Undecodable {
 			if n > 0 {
 				if sum.Reasons == nil {

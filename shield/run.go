@@ -30,9 +30,10 @@ type RunOptions struct {
 	Reopen <-chan struct{} // someone moved the record file away: go on in a new one; may be nil
 	Say    func(string)    // what a person should know of the start, one line each; nil: nobody listens
 
-	Socket   string // path of the control socket; "": none
-	Version  string // that the socket tells
-	Shutdown func() // ends the run as Stop does, for the socket's command; nil: it is not offered
+	Socket   string        // path of the control socket; "": none
+	Version  string        // that the socket tells
+	Trial    time.Duration // how long a shield in the way may go unconfirmed; 0: a minute
+	Shutdown func()        // ends the run as Stop does, for the socket's command; nil: it is not offered
 }
 
 // Run takes frames through the shield until their source ends or Stop is closed. It takes up what the last run in
@@ -53,12 +54,8 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	if len(o.Live) > 0 {
 		set.live, set.workers, set.interfaces = true, len(o.Live), o.Live[0].Interfaces()
 	}
+	set.inTheWay(o.Live)
 	set.memory = set.config.Memory / int64(set.workers)
-	blocks, err := s.blocks(&set, &o)
-	if err != nil {
-		return nil, err
-	}
-	defer blocks.Close()
 	seal, err := openSealer(o.State, o.Kind, began.UnixNano(), s.inForce())
 	if err != nil {
 		return nil, err
@@ -73,7 +70,12 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		x.From(now)
 	}
 	e.merge.records, e.merge.reopen, e.merge.dir, e.eager = file, o.Reopen, o.State, true
-	e.merge.heed(blocks)
+	e.merge.say = o.say
+	if err := e.begin(&o); err != nil {
+		_, _ = seal.close()
+		return nil, err
+	}
+	defer e.trial.End()
 	socket, err := e.attend(&o)
 	if err != nil {
 		_, _ = seal.close()

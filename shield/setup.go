@@ -31,8 +31,11 @@ type SetupOptions struct {
 	MoreRules   []string // besides them
 	NoRules     bool
 	SimulateIPS bool
-	Workers     int    // 0: one a core
-	Checksums   string // "all", "none" or "" for the configuration's
+	Running     bool     // for live traffic; then
+	Inline      bool     // the shield stands in its way, whatever the configuration says
+	Watch       []string // interfaces that the command line names
+	Workers     int      // 0: one a core
+	Checksums   string   // "all", "none" or "" for the configuration's
 	Detectors   bool
 	AlertsOnly  bool
 	DataDir     string
@@ -74,7 +77,6 @@ type settings struct {
 	zones      []zone
 	policy     *attack.Policy
 	enforce    bool          // decisions act; else they are rehearsed
-	undecided  bool          // nobody is decided against
 	guard      *policy.Guard // of the configuration; a live run adds the machine's own
 	recording  bool
 	live       bool  // every worker has a live source of its own
@@ -124,6 +126,10 @@ func NewSetup(o SetupOptions) (*Setup, error) {
 	if o.SimulateIPS {
 		workers = 1
 	}
+	if o.Running {
+		c.Watched(o.Watch)
+	}
+	o.SimulateIPS = o.SimulateIPS || o.Running && (o.Inline || c.Inline.On())
 	checksums, strict := c.Checksums, false
 	switch o.Checksums {
 	case "all":

@@ -32,6 +32,7 @@ type Summary struct {
 	CutCaptures int // ended inside their last record
 	Elapsed     time.Duration
 	PeakBytes   uint64
+	Unprotected time.Duration     // time in which traffic went past a shield in its way, or was shut out
 	Reasons     map[string]uint64 // undecodable packets
 	Limits      map[string]uint64 // how often each bound on memory was met
 }
@@ -116,6 +117,12 @@ func (s *Summary) Print(w io.Writer) {
 		fmt.Fprintf(w, "rehearsal  %s\n", s.Rehearsal)
 	}
 	fmt.Fprintf(w, "alerts     %d\n", s.Alerts)
+	if c := &s.Counters; c.Stopped > 0 {
+		fmt.Fprintf(w, "stopped    %d frames, %d of them for a block of their source; %d frames of ours told of it\n", c.Stopped, c.Barred, c.Told)
+	}
+	if s.Unprotected > 0 {
+		fmt.Fprintf(w, "unprotected %.1f s\n", s.Unprotected.Seconds())
+	}
 	if s.CutCaptures > 0 {
 		fmt.Fprintf(w, "captures   %d of %d end inside their last record\n", s.CutCaptures, s.Captures)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/dejpha/dejpha/detect"
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/flow"
+	"github.com/dejpha/dejpha/shield/way"
 	"github.com/dejpha/dejpha/stream"
 )
 
@@ -38,7 +39,7 @@ type worker struct {
 	load    uint64
 	counts  Counters
 	verdict capture.Verdict // on the frame in hand, as far as it is decided
-	notice  notice          // to both ends, of what was stopped
+	notice  way.Notice      // to both ends, of what was stopped
 }
 
 // decodeCounters counts packets by decode event.
@@ -57,7 +58,7 @@ type Counters struct {
 // frame is accepted.
 func (w *worker) frame(f *capture.Frame, number uint64, now int64) capture.Verdict {
 	w.number, w.now, w.verdict = number, now, capture.Accept
-	w.notice.frames = [2][]byte{}
+	w.notice.Reset()
 	w.load++
 	w.counts.Bytes += uint64(f.WireLen)
 	w.out.ledger.Received++

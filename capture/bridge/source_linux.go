@@ -157,6 +157,10 @@ func (s *source) Verdict(v capture.Verdict) error {
 		s.ports[1-s.from].forward(&p.frame)
 	}
 	p.step()
+	if a, b := s.ports[0], s.ports[1]; !a.full && !b.full { // the caller may have much to do before it asks for more
+		a.flush()
+		b.flush()
+	}
 	return nil
 }
 
@@ -175,6 +179,14 @@ func (s *source) Stop() {
 		s.line.at(fieldBeat).Store(0)
 		s.line.at(fieldStopped).Store(boot())
 	}
+}
+
+// Release implements capture.Inline.
+func (s *source) Release() {
+	for i := range s.ports {
+		s.line.at(side(i, sideBlock)).Store(0)
+	}
+	s.Stop()
 }
 
 // Interfaces implements capture.Live.

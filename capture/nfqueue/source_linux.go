@@ -243,9 +243,13 @@ func (s *source) Verdict(v capture.Verdict) error {
 	s.open, s.last = false, s.packet.id
 	if v == capture.Accept {
 		s.accepted++
-		return nil
+	} else if err := s.tell(msgVerdict, verdictDrop); err != nil {
+		return err
 	}
-	return s.tell(msgVerdict, verdictDrop)
+	if s.at == s.have && len(s.rest) == 0 { // the caller may have much to do before it asks for more
+		return s.giveBack()
+	}
+	return nil
 }
 
 // giveBack accepts every packet up to the last that was decided: those dropped are gone already.
@@ -274,6 +278,13 @@ func (s *source) tell(kind uint16, verdict uint32) error {
 func (s *source) Stop() {
 	s.stopping = true
 	_, _ = unix.Write(s.fd, s.limits(0, s.o.FailOpen)) // its answer is read, and passed over, by step
+}
+
+// Release implements capture.Inline. With the last of this process the firewall's rule decides: without its --queue-bypass
+// nothing passes.
+func (s *source) Release() {
+	s.o.FailOpen = true
+	s.Stop()
 }
 
 // Interfaces implements capture.Live.

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/dejpha/dejpha/block"
 	"github.com/dejpha/dejpha/shield"
 )
 
@@ -157,8 +156,6 @@ func replayError(err error) error {
 		return coded{exitDamaged, err}
 	case errors.Is(err, shield.ErrOtherRun):
 		return coded{exitUsage, err}
-	case errors.Is(err, block.ErrKernel):
-		return coded{exitPrivilege, err}
 	}
 	return coded{exitFailed, err}
 }
@@ -236,7 +233,7 @@ func interrupts() (stop <-chan struct{}, quit func()) {
 const workersMax = 256
 
 // setup loads configuration and rules.
-func (f *engineFlags) setup(w *world) (*shield.Setup, error) {
+func (f *engineFlags) setup(w *world, more ...func(*shield.SetupOptions)) (*shield.Setup, error) {
 	if f.Workers < 0 || f.Workers > workersMax {
 		return nil, usage("--workers %d: expected 0 (one a core) to %d", f.Workers, workersMax)
 	}
@@ -253,6 +250,9 @@ func (f *engineFlags) setup(w *world) (*shield.Setup, error) {
 		o.Checksums = f.Checksums
 	default:
 		return nil, usage("-k %s: expected all or none", f.Checksums)
+	}
+	for _, add := range more {
+		add(&o)
 	}
 	setup, err := shield.NewSetup(o)
 	if err != nil {

@@ -11,13 +11,16 @@ import (
 	"time"
 
 	"github.com/dejpha/dejpha/capture/afpacket"
+	"github.com/dejpha/dejpha/config"
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/samples"
 	"github.com/dejpha/dejpha/shield"
+	"github.com/dejpha/dejpha/shield/way"
 )
 
 type runCmd struct {
 	engineFlags
+	inlineFlags
 	Watch  []string      `short:"i" name:"interface" placeholder:"IF" sep:"none" help:"Watch this interface. Repeatable. Default interfaces of the configuration; without any, the samples are played."`
 	Pace   time.Duration `placeholder:"TIME" default:"120ms" help:"Time between two frames of the samples; 0: as fast as it goes."`
 	Rounds int           `placeholder:"N" default:"1" help:"How often the samples are played; 0: until it is stopped."`
@@ -28,12 +31,12 @@ type runCmd struct {
 
 // Help is shown by run -h.
 func (runCmd) Help() string {
-	return "Example: dejpha run -i eth0\n         dejpha run --pace 20ms --rounds 0 --skip 20m"
+	return "Example: dejpha run -i eth0\n         dejpha run --bridge eth1,eth2\n         dejpha run -q 0\n         dejpha run --pace 20ms --rounds 0 --skip 20m"
 }
 
 // Run watches interfaces, or plays the project's own samples through the running shield, and tells of each attack.
 func (c *runCmd) Run(w *world) error {
-	setup, err := c.setup(w)
+	setup, err := c.setup(w, c.options(c.Watch))
 	if err != nil {
 		return err
 	}
@@ -42,6 +45,13 @@ func (c *runCmd) Run(w *world) error {
 	}
 	if err := refusals(w, setup, c.Fatal); err != nil {
 		return err
+	}
+	at, err := c.way(setup.Config, c.Watch)
+	if err != nil {
+		return err
+	}
+	if at.On() {
+		return c.inTheWay(w, setup, at)
 	}
 	names := setup.Config.Interfaces
 	if len(c.Watch) > 0 {
@@ -69,6 +79,28 @@ func (c *runCmd) live(w *world, setup *shield.Setup, names []string) error {
 	fmt.Fprintf(w.stdout, "Watching %s; what is counted is sealed in %s. Ctrl-C ends it.\n\n", strings.Join(names, ", "), filepath.Join(state, "evidence"))
 	show := &display{w: w, setup: setup, state: state, kind: evidence.Live, source: strings.Join(names, ", "), listen: c.Listen, off: c.NoPage}
 	return c.shielded(w, setup, show, shield.RunOptions{Live: sources, Stop: stop, Shutdown: quit})
+}
+
+// inTheWay stands between attackers and their targets until it is interrupted.
+func (c *runCmd) inTheWay(w *world, setup *shield.Setup, at config.Inline) error {
+	sources, err := way.Open(at, func() int64 { return time.Now().UnixNano() }, w.say)
+	if err != nil {
+		return captureError(err)
+	}
+	defer func() {
+		for _, s := range sources {
+			_ = s.Close()
+		}
+	}()
+	stop, quit := interrupts()
+	state, name := setup.Config.State, words(&at)
+	fmt.Fprintf(w.stdout, "Standing in the way at %s; what is counted is sealed in %s. Ctrl-C ends it.\n\n", name, filepath.Join(state, "evidence"))
+	show := &display{w: w, setup: setup, state: state, kind: evidence.Live, source: name, listen: c.Listen, off: c.NoPage}
+	err = c.shielded(w, setup, show, shield.RunOptions{Live: sources, Stop: stop, Shutdown: quit})
+	if at.Bridge[0] != "" {
+		w.say(fmt.Sprintf("%s go on as the kernel's bridge; `dejpha unbridge %s,%s` takes it away", name, at.Bridge[0], at.Bridge[1]))
+	}
+	return err
 }
 
 // samples plays the project's own captures.
@@ -105,6 +137,9 @@ func (c *runCmd) shielded(w *world, setup *shield.Setup, show *display, o shield
 
 // captureError gives an error of opening interfaces its exit code and says what helps.
 func captureError(err error) error {
+	if err := inlineError(err); err != nil {
+		return err
+	}
 	var unknown *afpacket.UnknownInterfaceError
 	switch {
 	case errors.As(err, &unknown):

@@ -1,0 +1,147 @@
+package shield
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/capture"
+	"github.com/dejpha/dejpha/evidence"
+	"github.com/dejpha/dejpha/shield/trial"
+)
+
+// between is a source in the traffic's way.
+type between struct {
+	quietWire
+	verdicts []capture.Verdict
+	injected []uint16
+	released bool
+	gap      *capture.Gap
+}
+
+func (w *between) Verdict(v capture.Verdict) error { w.verdicts = append(w.verdicts, v); return nil }
+func (w *between) Inject(iface uint16, _ []byte) error {
+	w.injected = append(w.injected, iface)
+	return nil
+}
+func (w *between) Release() { w.released = true; w.Stop() }
+func (w *between) Unprotected() (g capture.Gap, ok bool) {
+	if w.gap == nil {
+		return g, false
+	}
+	g, w.gap = *w.gap, nil
+	return g, true
+}
+
+// conversation is the handshake of one connection and what the client says, as a live source has it.
+func conversation(from int64, says ...string) (frames []capture.Frame) {
+	x := &wire{seq: [2]uint32{1000, 9000}}
+	add := func(b []byte) {
+		frames = append(frames, capture.Frame{Data: b, WireLen: uint32(len(b)), LinkType: 1, Time: from + int64(len(frames))*1e6, Unsummed: true, Interface: uint16(b[11] - 1)})
+	}
+	add(x.frame(0, 2, nil))
+	add(x.frame(1, 18, nil))
+	add(x.frame(0, 16, nil))
+	for _, s := range says {
+		add(x.frame(0, 24, []byte(s)))
+	}
+	return frames
+}
+
+func inTheWay(t *testing.T, rules string) *Setup {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "own.rules")
+	if err := os.WriteFile(name, []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	setup, err := NewSetup(SetupOptions{Detectors: true, Checksums: "none", OnlyRules: []string{name}, Running: true, Inline: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return setup
+}
+
+// Every frame gets its verdict, what is rejected is told to both ends on their interfaces, an observation of what was stopped
+// says so, and time without protection is in the log before the source forgets it.
+func TestInTheWay(t *testing.T) {
+	began := time.Now().UnixNano() + 1e9
+	stop, recorded := make(chan struct{}), false
+	frames := conversation(began, "fine", "an evil deed", "and more")
+	src := &between{quietWire: quietWire{frames: frames, now: began + 1e9, step: 1e9, until: began + 5e9, stop: stop}}
+	src.gap = &capture.Gap{From: began - 5e9, To: began - 3e9, Passed: 7, Stopped: 1, Done: func() { recorded = true }}
+	setup := inTheWay(t, `rejectboth tcp any any -> any any (content:"evil deed"; classtype:web-application-attack; priority:1; sid:1;)`)
+	state := t.TempDir()
+	sum, err := setup.Run(RunOptions{State: state, Kind: evidence.Live, Live: []capture.Live{src}, Stop: stop})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, d := capture.Accept, capture.Drop
+	if want := []capture.Verdict{a, a, a, a, d, d}; len(src.verdicts) != len(want) || src.verdicts[3] != a || src.verdicts[4] != d || src.verdicts[5] != d {
+		t.Errorf("verdicts %v, want %v", src.verdicts, want)
+	}
+	if from := frames[4].Interface; len(src.injected) != 2 || src.injected[0] != from || src.injected[1] != 1-from {
+		t.Errorf("told on interfaces %v", src.injected)
+	}
+	if sum.Counters.Stopped != 2 || sum.Counters.Told != 2 || sum.Unprotected != 2*time.Second || !recorded || !sum.Ledger.Balanced() {
+		t.Errorf("%+v %+v, on record: %v", sum.Counters, sum.Ledger, recorded)
+	}
+}
+
+// What came with the stopped packet as a whole is stopped; of what lies across packets a part has passed.
+func TestStoppedAsAWhole(t *testing.T) {
+	for _, k := range []struct {
+		says []string
+		want bool
+	}{{[]string{"fine", "an evil deed"}, true}, {[]string{"an evil", " deed"}, false}} {
+		setup := inTheWay(t, `drop tcp any any -> any any (content:"evil deed"; classtype:web-application-attack; sid:1;)`)
+		setup.settings.stops, setup.settings.recording = true, false
+		w := newWorker(&setup.settings, 0)
+		w.out = &epoch{}
+		for i, f := range conversation(1700000000e9, k.says...) {
+			w.frame(&f, uint64(i+1), f.Time)
+		}
+		if len(w.out.matches) != 1 || w.out.matches[0].stopped != k.want {
+			t.Errorf("%q: %d matches, stopped: %v", k.says, len(w.out.matches), len(w.out.matches) == 1 && w.out.matches[0].stopped)
+		}
+	}
+}
+
+// Who is blocked is dropped at once, without a look; whoever is not goes on.
+func TestBarred(t *testing.T) {
+	setup := inTheWay(t, `alert tcp any any -> any any (content:"never"; sid:1;)`)
+	setup.settings.inTheWay([]capture.Live{&between{}})
+	w := newWorker(&setup.settings, 0)
+	w.out = &epoch{}
+	m := &merger{set: &setup.settings}
+	frames := conversation(1700000000e9, "fine")
+	blocked := netip.PrefixFrom(netip.MustParseAddr("10.0.0.1"), 32)
+	for i, f := range frames {
+		if i == 3 && !m.bar(&attack.Decision{Action: attack.ActionBlock, Prefix: blocked, Time: f.Time, Until: f.Time + 1e9}) {
+			t.Fatal("not barred")
+		}
+		if got := w.frame(&f, uint64(i+1), f.Time); (got == capture.Drop) != (i == 3) {
+			t.Errorf("frame %d: %v", i, got)
+		}
+	}
+	if l := w.out.ledger; w.counts.Barred != 1 || l.Shed != 1 || l.Inspected != 3 || !l.Balanced() {
+		t.Errorf("%+v", l)
+	}
+	if m.bar(&attack.Decision{Action: attack.ActionBlock, Prefix: blocked, Rate: 5}) {
+		t.Error("a limited source was barred")
+	}
+}
+
+// A shield in the way that nobody confirms steps aside: everything passes, and the run says why it ended.
+func TestUnconfirmed(t *testing.T) {
+	began := time.Now().UnixNano() + 1e9
+	src := &between{quietWire: quietWire{now: began, step: 1e6, until: 1 << 62}}
+	setup := inTheWay(t, `alert tcp any any -> any any (content:"never"; sid:1;)`)
+	_, err := setup.Run(RunOptions{State: t.TempDir(), Kind: evidence.Live, Live: []capture.Live{src}, Trial: time.Millisecond})
+	if !errors.Is(err, trial.ErrUnconfirmed) || !src.released {
+		t.Errorf("%v, released: %v", err, src.released)
+	}
+}
