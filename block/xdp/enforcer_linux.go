@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -168,22 +169,30 @@ func removeAll[K any](m *ebpf.Map, all []K) error {
 	return nil
 }
 
+// block goes batch by batch through the same buffers: a million values at once would cost more than the kernel does.
 func (e *Enforcer) block(all []block.Entry, k clock) error {
 	var s keys
 	var v4, v6, vn []value
-	for _, x := range all {
-		s.add(x.Prefix)
-		v := valueOf(x, k)
-		switch {
-		case !block.IsHost(x.Prefix):
-			vn = append(vn, v)
-		case x.Prefix.Addr().Is4():
-			v4 = append(v4, v)
-		default:
-			v6 = append(v6, v)
+	for some := range slices.Chunk(all, batchMax) {
+		s.host4, s.host6, s.nets, v4, v6, vn = s.host4[:0], s.host6[:0], s.nets[:0], v4[:0], v6[:0], vn[:0]
+		for _, x := range some {
+			s.add(x.Prefix)
+			v := valueOf(x, k)
+			switch {
+			case !block.IsHost(x.Prefix):
+				vn = append(vn, v)
+			case x.Prefix.Addr().Is4():
+				v4 = append(v4, v)
+			default:
+				v6 = append(v6, v)
+			}
+		}
+		err := errors.Join(putAll(e.t.maps[mapHost4], s.host4, v4), putAll(e.t.maps[mapHost6], s.host6, v6), putAll(e.t.maps[mapNets], s.nets, vn))
+		if err != nil {
+			return err
 		}
 	}
-	return errors.Join(putAll(e.t.maps[mapHost4], s.host4, v4), putAll(e.t.maps[mapHost6], s.host6, v6), putAll(e.t.maps[mapNets], s.nets, vn))
+	return nil
 }
 
 func valueOf(x block.Entry, k clock) value {

@@ -20,7 +20,8 @@ import (
 const layoutVersion = "v1"
 
 // value is what the program knows of a host, a prefix, a limit. The first 32 bytes are all there is of a proven contact.
-// Everything is in the machine's order; ends and stamps are ns on the boot clock.
+// Everything is in the machine's order; ends and stamps are ns on the boot clock. With the kernel's own head of 48 bytes and a
+// key of 8 at most, an element of a hash is two cache lines, of which the first has what a look-up compares, and the end.
 type value struct {
 	End      uint64 // not in force from then on
 	Next     uint64 // when the next packet of the rate is due: the whole state of a token bucket in one word
@@ -30,6 +31,7 @@ type value struct {
 	Packets  uint64 // dropped
 	Bytes    uint64
 	Last     uint64 // stamp of the last one dropped; 0: none
+	_        [16]byte
 }
 
 const (
@@ -41,7 +43,7 @@ const (
 	offPackets  = 32
 	offBytes    = 40
 	offLast     = 48
-	valueSize   = 56
+	valueSize   = 72
 )
 
 type provenValue struct {
@@ -131,8 +133,8 @@ func specs(s block.Sizes) map[string]*ebpf.MapSpec {
 		return &ebpf.MapSpec{Type: kind, KeySize: key, ValueSize: value, MaxEntries: uint32(most), Flags: flags}
 	}
 	all := map[string]*ebpf.MapSpec{
-		mapHost4:   spec(ebpf.Hash, 4, valueSize, s.Hosts, flagNoPrealloc),
-		mapHost6:   spec(ebpf.Hash, 8, valueSize, s.Hosts, flagNoPrealloc),
+		mapHost4:   spec(ebpf.Hash, 4, valueSize, roomy(s.Hosts), 0),
+		mapHost6:   spec(ebpf.Hash, 8, valueSize, roomy(s.Hosts), 0),
 		mapNets:    spec(ebpf.LPMTrie, lpmKeySize, valueSize, s.Prefixes, flagNoPrealloc),
 		mapGuard:   spec(ebpf.LPMTrie, lpmKeySize, 16, s.Guard, flagNoPrealloc),
 		mapTargets: spec(ebpf.LPMTrie, lpmKeySize, 8, s.Limits, flagNoPrealloc),
@@ -146,6 +148,19 @@ func specs(s block.Sizes) map[string]*ebpf.MapSpec {
 		m.Name = "dejpha_" + name
 	}
 	return all
+}
+
+// roomy is a size for a hash of n elements in which look-ups meet few others: the kernel makes as many lists as the next power
+// of two, and a list that is a long way off in memory costs more than all the rest of the program.
+func roomy(n int) int {
+	lists := 1
+	for lists < n {
+		lists *= 2
+	}
+	if n > lists/4*3 {
+		return lists + 1 // twice as many lists
+	}
+	return n
 }
 
 func host4Key(a netip.Addr) [4]byte { return a.As4() }
