@@ -167,7 +167,8 @@ type journal struct {
 	lines   int  // in the file and pending
 	anew    bool // the file is to be written from the book: pending was too much
 	id      string
-	busy    bool
+	queued  uint64 // changes that were queued, and of those the ones on the disk
+	written uint64
 	stop    bool
 	err     error
 	gone    chan struct{}
@@ -259,6 +260,7 @@ func (j *journal) queue(text []byte, lines int) {
 		j.pending = append(j.pending, text...)
 	}
 	j.lines += lines
+	j.queued++
 	j.wake.Broadcast()
 }
 
@@ -269,7 +271,7 @@ func (j *journal) flush() {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for j.err == nil && (len(j.pending) > 0 || j.anew || j.busy) {
+	for mine := j.queued; j.err == nil && j.written < mine; {
 		j.wake.Wait()
 	}
 }
@@ -309,7 +311,7 @@ func (j *journal) run() {
 		if len(j.pending) == 0 && !j.anew {
 			return
 		}
-		j.busy = true
+		mine := j.queued
 		anew := j.anew || j.lines > 2*j.live+slack
 		text := j.pending
 		j.pending, j.anew = nil, false
@@ -321,7 +323,7 @@ func (j *journal) run() {
 			err = j.file.Sync()
 		}
 		j.mu.Lock()
-		j.busy = false
+		j.written = mine
 		if err != nil {
 			j.err, j.pending, j.anew = fmt.Errorf("%w: %w", errJournal, err), nil, false
 		}

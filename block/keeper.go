@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	queueMax   = 16384                  // decisions that wait for the kernel; past it they fall and are counted
+	queueMax   = 32768                  // decisions that wait for the kernel; past it they fall and are counted
 	provenMax  = 16384                  // proven contacts that wait
 	batchMax   = 4096                   // of either, that go to the kernel together; also what one sweep takes out
 	sweepEvery = 250 * time.Millisecond // how often what ended is taken out and what failed tried again
@@ -59,7 +59,7 @@ type Keeper struct {
 type op struct {
 	entry Entry
 	do    func(b *Book, now int64)
-	done  chan struct{} // closed when everything before it is in the kernel and on the disk
+	done  chan struct{} // closed when everything before it is in the kernel and on its way to the disk
 }
 
 // Stats are running counts.
@@ -332,6 +332,7 @@ func (k *Keeper) Flush() {
 		case <-k.gone:
 		}
 	}
+	k.journal.flush()
 }
 
 // List is every block in force, in order of address.

@@ -71,7 +71,6 @@ func (k *Keeper) step(ops []op, proofs []Proven) {
 	k.tellUnsaved()
 	for _, o := range ops {
 		if o.done != nil {
-			k.journal.flush()
 			close(o.done)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
@@ -87,25 +88,36 @@ func (e *Enforcer) change(all []block.Entry, now int64) error {
 	return errors.Join(e.put(in), e.remove(out))
 }
 
-// each calls f with a set and some of its elements, and commits after a few of them.
+// each calls f with a set and some of its elements, and commits after a few of them: a transaction costs about as much for
+// thousands of elements as for one.
 func (e *Enforcer) each(b batch, f func(s *nftables.Set, some []nftables.SetElement) error) error {
-	for k, all := range b {
-		s, err := e.set(k)
-		if err != nil {
+	for k := range b {
+		if _, err := e.set(k); err != nil { // commits by itself
 			return err
 		}
-		for n := 0; len(all) > 0; n++ {
-			some := all[:min(len(all), batchMax)]
+	}
+	messages, elements := 0, 0
+	for k, all := range b {
+		s := e.sets[k]
+		for some := range slices.Chunk(all, batchMax) {
 			if err := f(s, some); err != nil {
 				return fmt.Errorf("set %s: %w", s.Name, err)
 			}
-			if all = all[len(some):]; len(all) > 0 && n%messageMax != messageMax-1 {
+			messages, elements = messages+1, elements+len(some)
+			if elements < batchMax*messageMax && messages < 8*messageMax {
 				continue
 			}
 			if err := e.conn.Flush(); err != nil {
 				return fmt.Errorf("set %s: %w", s.Name, err)
 			}
+			messages, elements = 0, 0
 		}
+	}
+	if messages == 0 {
+		return nil
+	}
+	if err := e.conn.Flush(); err != nil {
+		return fmt.Errorf("sets: %w", err)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 
 const (
 	batchMax   = 512 // elements a message
-	messageMax = 4   // messages a transaction
+	messageMax = 4   // full messages a transaction: what a socket's buffer takes
 	metersMax  = 65536
 )
 
