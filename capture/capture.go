@@ -80,6 +80,7 @@ type Stats struct {
 	Skipped  uint64 // of those, left out as second sight of a packet (loopback shows each twice)
 	Damaged  uint64 // of those, in a block whose headers lie
 	Bypassed uint64 // of those, sent on by the kernel without being shown
+	Unsent   uint64 // not of those: frames that were accepted and could not be sent on
 }
 
 // ErrDamaged says that a capture cannot be read to its end.

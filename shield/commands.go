@@ -3,6 +3,7 @@ package shield
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dejpha/dejpha/control"
@@ -48,6 +49,9 @@ func (e *engine) mode() string {
 func (e *engine) captureMode(o *RunOptions) string {
 	if !e.set.live {
 		return o.Kind.String()
+	}
+	if strings.HasPrefix(e.set.interfaces[0], "nfqueue:") {
+		return "NFQ"
 	}
 	return "AF_PACKET_DEV"
 }

@@ -229,6 +229,7 @@ func (t *tap) count(now int64, last bool) {
 	t.last = s
 	to.Received += dropped + damaged + bypassed
 	to.Bypassed += bypassed
+	t.counts.Unsent = s.Unsent
 	to.KernelDrops += dropped
 	to.Shed += damaged
 }

@@ -219,6 +219,7 @@ func (e *engine) figures(sum *Summary) {
 		sum.Counters.Stopped += w.counts.Stopped
 		sum.Counters.Barred += w.counts.Barred
 		sum.Counters.Told += w.counts.Told
+		sum.Counters.Unsent += w.counts.Unsent
 		for i, n := range w.counts.Undecodable {
 			if n > 0 {
 				if sum.Reasons == nil {

@@ -120,6 +120,9 @@ func (s *Summary) Print(w io.Writer) {
 	if c := &s.Counters; c.Stopped > 0 {
 		fmt.Fprintf(w, "stopped    %d frames, %d of them for a block of their source; %d frames of ours told of it\n", c.Stopped, c.Barred, c.Told)
 	}
+	if n := s.Counters.Unsent; n > 0 {
+		fmt.Fprintf(w, "unsent     %d frames that were accepted: the interface did not take them\n", n)
+	}
 	if s.Unprotected > 0 {
 		fmt.Fprintf(w, "unprotected %.1f s\n", s.Unprotected.Seconds())
 	}

@@ -49,7 +49,7 @@ type decodeCounters [len(decode.EventNames)]uint64
 type Counters struct {
 	Bytes, Fragments, Flows, Matches, Records, DecodeEvents, StreamEvents uint64
 	Decode                                                                decodeCounters // packets by decode event
-	Stopped, Barred, Told                                                 uint64         // inline: frames dropped; of those, for a block of their source; frames of ours to tell of it
+	Stopped, Barred, Told, Unsent                                         uint64         // inline: frames dropped; of those, for a block of their source; frames of ours to tell of it; accepted and lost on the way out
 	Broken                                                                uint64         // packets whose trip was given up: a fault of ours, said loudly
 	Undecodable                                                           [32]uint64     // by decode.Reason
 }

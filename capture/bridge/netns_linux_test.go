@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -356,5 +357,46 @@ func TestOneBridge(t *testing.T) {
 	left.send(t, 0, 10, 0)
 	if n, _ := right.receive(t, 0); len(n) != 0 {
 		t.Errorf("%d frames passed a bridge that is gone", len(n))
+	}
+}
+
+// An interface that goes down and comes up again is carried on with; one that is gone ends the bridge with a word about it.
+func TestInterfaceDownAndGone(t *testing.T) {
+	l := nettest.Joined(t)
+	s := open(t, l, Options{Patience: never, Folder: pins(t)})
+	gone := make(chan error, 1)
+	go func() {
+		var f capture.Frame
+		for {
+			err := s.Next(&f)
+			if err == nil {
+				err = s.Verdict(capture.Accept)
+			}
+			if err != nil && !errors.Is(err, capture.ErrIdle) {
+				gone <- err
+				return
+			}
+		}
+	}()
+	left, right := raw(t, l.Attacker), raw(t, l.Server)
+	nettest.Must(t, "ip", "-n", l.Shield, "link", "set", nettest.Left, "down")
+	time.Sleep(50 * time.Millisecond)
+	nettest.Must(t, "ip", "-n", l.Shield, "link", "set", nettest.Left, "up")
+	for end, came := time.Now().Add(patience), 0; came == 0; {
+		if time.Now().After(end) {
+			t.Fatal("nothing passes an interface that is up again")
+		}
+		left.send(t, 7, 8, 0)
+		numbers, _ := right.receive(t, 0)
+		came = len(numbers)
+	}
+	nettest.Must(t, "ip", "-n", l.Shield, "link", "del", nettest.Right)
+	select {
+	case err := <-gone:
+		if !strings.Contains(err.Error(), "is gone") {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Error("an interface that is gone is waited for")
 	}
 }

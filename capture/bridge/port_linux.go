@@ -64,6 +64,7 @@ type port struct {
 	have, at int
 	frame    frame // the next one; valid if full
 	full     bool
+	down     bool // the kernel said so, and no frame came since
 
 	outVectors [batch][2]unix.Iovec
 	out        [batch]message
@@ -194,10 +195,13 @@ func (p *port) fetch() error {
 		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(p.fd), uintptr(unsafe.Pointer(&p.messages[0])), batch, unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
-			p.have = int(n)
+			p.have, p.down = int(n), false
 			p.step()
 			return nil
-		case unix.EAGAIN, unix.ENETDOWN: // the latter once, when the interface goes down; it may come up again
+		case unix.EAGAIN:
+			return nil
+		case unix.ENETDOWN: // said once; it may come up again
+			p.down = true
 			return nil
 		case unix.EINTR, unix.ENOBUFS:
 		default:
@@ -316,6 +320,13 @@ func (p *port) tally() {
 		p.received += uint64(st.Packets) // the drops among them
 		p.lost += uint64(st.Drops)
 	}
+}
+
+// gone says whether the interface that was bound to is no more.
+func (p *port) gone() bool {
+	bound, err := unix.Getsockname(p.fd)
+	at, ok := bound.(*unix.SockaddrLinklayer)
+	return err != nil || !ok || at.Ifindex != p.index
 }
 
 func (p *port) close() {

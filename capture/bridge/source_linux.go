@@ -112,17 +112,10 @@ func (s *source) Next(f *capture.Frame) error {
 
 // wait sleeps until there is something, or the time is over; an interface that is gone is an error, one that is down is not.
 func (s *source) wait() error {
-	n, err := unix.Poll(s.polls[:], int(max(s.o.Wait/time.Millisecond, 1)))
-	if err != nil || n == 0 {
-		return nil // interrupted: there is another look anyway
-	}
-	for i, p := range s.polls {
-		if p.Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) == 0 {
-			continue
-		}
-		bound, err := unix.Getsockname(int(p.Fd))
-		if at, ok := bound.(*unix.SockaddrLinklayer); err != nil || !ok || at.Ifindex != s.ports[i].index {
-			return fmt.Errorf("%s is gone: the bridge ends", s.ports[i].name)
+	_, _ = unix.Poll(s.polls[:], int(max(s.o.Wait/time.Millisecond, 1))) // interrupted: there is another look anyway
+	for i, p := range s.ports {
+		if p.down = p.down || s.polls[i].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0; p.down && p.gone() {
+			return fmt.Errorf("%s is gone: the bridge ends", p.name)
 		}
 	}
 	return nil
@@ -205,6 +198,7 @@ func (s *source) Stats() capture.Stats {
 		all.Received += p.received + passed + stopped
 		all.Dropped += p.lost + stopped
 		all.Damaged += p.damaged
+		all.Unsent += p.unsent
 		all.Bypassed += passed
 	}
 	return all

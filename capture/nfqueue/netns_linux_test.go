@@ -188,6 +188,7 @@ func TestStopLetsEverythingPass(t *testing.T) {
 func TestLossesHaveNumbers(t *testing.T) {
 	for _, open := range []bool{false, true} {
 		l := queueLine(t)
+		began := time.Now().UnixNano()
 		src := openIn(t, l, Options{FailOpen: open, Buffer: bufferLeast})
 		server, client := sockets(t, l)
 		const all = 5000
@@ -213,6 +214,10 @@ func TestLossesHaveNumbers(t *testing.T) {
 		reach := shown
 		if open {
 			want, reach = capture.Stats{Received: all, Bypassed: lost}, all
+		}
+		g, told := src.(capture.Exposed).Unprotected()
+		if told != open || open && (g.Passed != lost || g.From < began || g.To < g.From || g.To > time.Now().UnixNano()) {
+			t.Errorf("fail-open %v: %v %+v", open, told, g)
 		}
 		if lost == 0 || s != want {
 			t.Errorf("fail-open %v: %d shown, %+v", open, shown, s)

@@ -44,6 +44,8 @@ type source struct {
 	stopping bool
 	yielded  uint64
 	damaged  uint64
+	told     uint64 // of the lost, yielded as gaps
+	calm     int64  // when none was lost that is not told, ns
 	refused  uint64 // by the kernel: the queue had as many as it takes
 	highest  uint64 // number of the latest packet: how many there were
 	wide     uint32 // of it, as the kernel counts
@@ -72,6 +74,7 @@ func Open(o Options) (capture.Inline, error) {
 		_ = unix.Close(fd)
 		return nil, err
 	}
+	s.stamp = o.Now()
 	s.buffers = make([]byte, batch*messageMost)
 	for i := range s.messages {
 		s.vectors[i].Base = &s.buffers[i*messageMost]
@@ -217,6 +220,9 @@ func (s *source) fetch() (bool, error) {
 		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.messages[0])), batch, unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
+			if s.lost() == s.told {
+				s.calm = s.stamp
+			}
 			s.have, s.stamp = int(n), s.o.Now()
 			return n > 0, nil
 		case unix.EAGAIN:
@@ -290,12 +296,26 @@ func (s *source) Release() {
 // Interfaces implements capture.Live.
 func (s *source) Interfaces() []string { return []string{fmt.Sprintf("nfqueue:%d", s.o.Queue)} }
 
+// Unprotected implements capture.Exposed: what found the queue full and went on. What the firewall did while no process was
+// there the kernel does not count.
+func (s *source) Unprotected() (capture.Gap, bool) {
+	lost := s.lost()
+	if !s.o.FailOpen || lost == s.told {
+		return capture.Gap{}, false
+	}
+	g := capture.Gap{From: s.calm, To: s.stamp, Passed: lost - s.told, Done: func() {}}
+	s.told, s.calm = lost, s.stamp
+	return g, true
+}
+
+// lost is how many numbers of packets never came.
+func (s *source) lost() uint64 { return s.highest - min(s.highest, s.yielded+s.damaged) }
+
 // Stats implements capture.Live. The kernel numbers every packet that it queues: what is missing between those that came
 // was lost to a full buffer.
 func (s *source) Stats() capture.Stats {
-	read := s.yielded + s.damaged
-	lost := s.highest - min(s.highest, read)
-	st := capture.Stats{Received: read + lost + s.refused, Damaged: s.damaged, Dropped: s.refused}
+	lost := s.lost()
+	st := capture.Stats{Received: s.yielded + s.damaged + lost + s.refused, Damaged: s.damaged, Dropped: s.refused}
 	if s.o.FailOpen {
 		st.Bypassed = lost
 	} else {
@@ -361,6 +381,8 @@ func (s *source) Close() error {
 	s.fd = -1
 	return err
 }
+
+var _ capture.Exposed = (*source)(nil)
 
 // refusal tells a missing privilege from a missing feature and from a queue in use.
 func refusal(err error) error {

@@ -187,7 +187,7 @@ func dial(t *testing.T, l *nettest.Line, most time.Duration) (net.Conn, error) {
 	return c, err
 }
 
-// say sends lines and returns what came back of them in a time.
+// say sends lines one after the other and returns what came back of them; for the last one it waits a given time.
 func say(t *testing.T, l *nettest.Line, most time.Duration, lines ...string) (string, error) {
 	t.Helper()
 	c, err := dial(t, l, wait)
@@ -196,12 +196,16 @@ func say(t *testing.T, l *nettest.Line, most time.Duration, lines ...string) (st
 	}
 	var got bytes.Buffer
 	b := make([]byte, 64<<10)
-	for _, line := range lines {
+	for i, line := range lines {
+		patience := wait
+		if i == len(lines)-1 {
+			patience = most
+		}
 		if _, err := c.Write([]byte(line)); err != nil {
 			return got.String(), err
 		}
 		for want := got.Len() + len(line); got.Len() < want; {
-			_ = c.SetReadDeadline(time.Now().Add(most))
+			_ = c.SetReadDeadline(time.Now().Add(patience))
 			n, err := c.Read(b)
 			got.Write(b[:n])
 			if err != nil {
