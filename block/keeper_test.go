@@ -433,7 +433,7 @@ func TestTheFileDoesNotGrowForEver(t *testing.T) {
 	list := k.List()
 	_ = k.Close()
 	info, err := os.Stat(b.file)
-	if err != nil || info.Size() > 2<<20 {
+	if err != nil || info.Size() > 1<<20 {
 		t.Errorf("%v, %v", info.Size(), err)
 	}
 	b.kernel = newKernel(t)

@@ -296,6 +296,45 @@ func TestLimitsHoldTheTargetsKindsAndSpareProvenContacts(t *testing.T) {
 	}
 }
 
+// Neighbour discovery (133 to 137, only ever with 255 hops) passes every limit; what stands beside it does not.
+func TestNeighbourDiscoveryIsNeverLimited(t *testing.T) {
+	e := scratch(t, block.Sizes{})
+	six := addr("2001:db8:5::5")
+	apply(t, e, block.Changes{Limit: []block.Limit{{Target: netip.MustParsePrefix("2001:db8:5::/64"), Kind: block.LimitICMP, Rate: 1, Burst: 1, Until: wall + hour}}})
+	for kind := byte(131); kind < 140; kind++ {
+		dropped := 0
+		for range 20 {
+			if run(t, e, packet{src: addr("2001:db8::1"), dst: six, proto: 58, flags: kind, hops: 255}.frame()) {
+				dropped++
+			}
+		}
+		if free := kind >= 133 && kind <= 137; free != (dropped == 0) {
+			t.Errorf("type %d: %d of 20 dropped", kind, dropped)
+		}
+	}
+}
+
+// Every limit that holds the target counts: what the narrowest lets through, a wider one may still hold down.
+func TestLimitsInsideLimits(t *testing.T) {
+	e := scratch(t, block.Sizes{})
+	p := packet{src: addr("192.0.2.1"), dst: addr("10.1.1.1"), proto: 17}
+	var all []block.Limit
+	for i, target := range []string{"10.1.1.1/32", "10.1.1.0/24", "10.0.0.0/8"} {
+		l := block.Limit{Target: netip.MustParsePrefix(target), Kind: block.LimitUDP, Rate: 1_000_000, Burst: 1_000_000, Until: wall + hour}
+		if i == 2 {
+			l.Rate, l.Burst = 1, 1
+		}
+		all = append(all, l)
+	}
+	apply(t, e, block.Changes{Limit: all})
+	for range 20 {
+		if run(t, e, p.frame()) {
+			return
+		}
+	}
+	t.Error("the widest limit holds nothing down")
+}
+
 // A bucket under the pressure of several processors gives out what it should, which the compare-and-swap decides.
 func TestABucketIsOneWord(t *testing.T) {
 	for rate := uint32(1); rate < 2_000_000_000; rate = rate*3 + 1 {
@@ -361,7 +400,7 @@ func randomState(t *testing.T, r *rand.Rand, e *Enforcer) *state {
 			s.host6[host6Key(a)] = randomValue(r, hostBits)
 		}
 	}
-	for range r.IntN(8) {
+	for range r.IntN(16) {
 		k := randomLpm(r)
 		s.nets[k] = randomValue(r, k.Bits)
 	}
@@ -420,6 +459,9 @@ func fill[K comparable, V any](t *testing.T, m *ebpf.Map, want map[K]V) {
 func randomPacket(r *rand.Rand) packet {
 	p := packet{src: randomAddr(r), dst: randomAddr(r), proto: []byte{1, 6, 6, 17, 17, 47, 50, 58}[r.IntN(8)],
 		sport: uint16(r.IntN(2)), dport: uint16(r.IntN(3)), flags: byte([]int{2, 0x10, 0x12, 0, 128, 135}[r.IntN(6)]), hops: byte([]int{64, 255}[r.IntN(2)])}
+	if p.proto == 58 && r.IntN(2) == 0 {
+		p.flags = byte(132 + r.IntN(7))
+	}
 	for range r.IntN(4) {
 		p.tags = append(p.tags, []uint16{0x8100, 0x88a8, 0x9100}[r.IntN(3)])
 	}
@@ -428,7 +470,7 @@ func randomPacket(r *rand.Rand) packet {
 	}
 	p.options = r.IntN(3)
 	p.fragment = []uint16{0, 0, 0x4000, 0x2000, 1}[r.IntN(5)]
-	for range max(0, r.IntN(12)-4) {
+	for range max(0, r.IntN(14)-6) {
 		p.headers = append(p.headers, []byte{0, 43, 44, 51, 60}[r.IntN(5)])
 	}
 	return p

@@ -66,7 +66,7 @@ func (s *state) judge(b []byte) (drop bool) {
 		return false
 	}
 	nets := holding(s.nets, p.src)
-	nets = nets[:min(len(nets), levels)]
+	nets = nets[:min(len(nets), 4)]
 	if h := s.host(p.src); h != nil {
 		nets = append([]*value{h}, nets...)
 	}
@@ -102,7 +102,7 @@ func (s *state) limited(p seen, size uint64) bool {
 	if exempt {
 		return false
 	}
-	for _, g := range groups[:min(len(groups), groupLevels)] {
+	for _, g := range groups[:min(len(groups), 3)] {
 		key := limitKey{Group: g.Group, Kind: k.kind}
 		switch k.kind {
 		case 1, 2:
@@ -168,7 +168,7 @@ func kindOf(p seen) (k kind, exempt bool) {
 	proto = b[6]
 	hops := b[7]
 	b = b[40:]
-	for range headersMax {
+	for range 6 {
 		if proto == 44 {
 			break
 		}
