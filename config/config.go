@@ -61,6 +61,8 @@ type Config struct {
 	Zones       map[string][]string
 	Guard       []string // addresses and networks that are never blocked
 	Policy      Policy
+	BlockMode   string // off, rehearse, on
+	BlockWay    string // auto, xdp, nft, none
 	Interfaces  []string
 	Inline      Inline
 	Copied      [][2]string // of a suricata.yaml: pairs of interfaces copied to each other, packets stopped between them
@@ -109,6 +111,7 @@ func Default() *Config {
 			"FILE_DATA_PORTS": "[$HTTP_PORTS,110,143]", "FTP_PORTS": "21", "GENEVE_PORTS": "6081", "VXLAN_PORTS": "4789", "TEREDO_PORTS": "3544", "SIP_PORTS": "[5060, 5061]",
 		},
 		References: true, Midstream: true, StreamChecksums: true, Checksums: true,
+		BlockMode: "rehearse", BlockWay: "auto",
 		EveFile: "eve.json", Memory: 512 << 20, Listen: "127.0.0.1:8470", State: "var",
 	}
 }

@@ -23,8 +23,12 @@ type own struct {
 	Inline     ownInline           `yaml:"inline"`
 	Rules      []string            `yaml:"rules"`
 	Guard      []string            `yaml:"guard"`
-	Policy     ownPolicy           `yaml:"policy"`
-	Variables  struct {
+	Block      struct {
+		Mode string `yaml:"mode"`
+		Way  string `yaml:"way"`
+	} `yaml:"block"`
+	Policy    ownPolicy `yaml:"policy"`
+	Variables struct {
 		Addresses map[string]string `yaml:"addresses"`
 		Ports     map[string]string `yaml:"ports"`
 	} `yaml:"variables"`
@@ -157,6 +161,9 @@ func (o *own) fill(c *Config) error {
 		return err
 	}
 	c.Guard = o.Guard
+	if err := o.blocks(c); err != nil {
+		return err
+	}
 	c.Protected, c.Authorised, c.Decoys, c.Zones, c.Interfaces, c.RuleFiles = o.Protected, o.Authorised, o.Decoys, o.Zones, o.Interfaces, o.Rules
 	c.Payload, c.Packet, c.CommunityID = o.Records.Payload, o.Records.Packet, o.Records.CommunityID
 	if o.State != "" {
@@ -174,6 +181,29 @@ func (o *own) fill(c *Config) error {
 		for _, n := range o.Records.Types {
 			c.EveTypes[n] = true
 		}
+	}
+	return nil
+}
+
+// blocks takes over what is said of blocking.
+func (o *own) blocks(c *Config) error {
+	for _, x := range []struct {
+		key, text string
+		to        *string
+		known     []string
+	}{{"block.mode", o.Block.Mode, &c.BlockMode, []string{"off", "rehearse", "on"}}, {"block.way", o.Block.Way, &c.BlockWay, []string{"auto", "xdp", "nft", "none"}}} {
+		switch x.text { // YAML's words for the two
+		case "":
+			continue
+		case "true":
+			x.text = "on"
+		case "false":
+			x.text = "off"
+		}
+		if !slices.Contains(x.known, x.text) {
+			return wrong{x.key, fmt.Sprintf("%q is none of %s", x.text, strings.Join(x.known, ", "))}
+		}
+		*x.to = x.text
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ func (e *engine) commands(o *RunOptions, began time.Time) map[string]control.Com
 	if e.trial != nil {
 		c["confirm"] = func(json.RawMessage) (any, error) { return nil, e.trial.Confirm() }
 	}
+	e.blockCommands(c)
 	if o.Shutdown != nil {
 		c["shutdown"] = func(json.RawMessage) (any, error) { o.Shutdown(); return "Closing dejpha", nil }
 	}

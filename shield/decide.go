@@ -46,6 +46,9 @@ func (m *merger) enforce() {
 
 // decided writes down what the last observation led to, behind the attack it belongs to.
 func (m *merger) decided() {
+	if m.set.undecided {
+		return
+	}
 	for _, d := range m.accounts.Decisions() {
 		m.decision(&d)
 	}

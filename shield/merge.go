@@ -13,6 +13,7 @@ import (
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
+	"github.com/dejpha/dejpha/shield/board"
 	"github.com/dejpha/dejpha/shield/records"
 	"github.com/dejpha/dejpha/shield/rehearsal"
 	"github.com/dejpha/dejpha/shield/ruleset"
@@ -40,6 +41,7 @@ type merger struct {
 	jumps      uint64           // of the clock, told to the log
 	capped     attack.Counters  // told to the log
 	enforcer   enforcer         // nil: nothing is kept from anybody
+	board      *board.Board     // nil: no live run
 	shadow     *rehearsal.Shadow
 	dir        string // of the run's files; "": none
 	line       []byte
@@ -163,6 +165,7 @@ func (m *merger) advance(now int64) {
 	default:
 	}
 	m.noted(now)
+	m.stopped()
 	m.act(m.accounts.Advance(now))
 	if now >= m.beat {
 		if m.beat != 0 {

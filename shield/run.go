@@ -56,6 +56,11 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	}
 	set.inTheWay(o.Live)
 	set.memory = set.config.Memory / int64(set.workers)
+	blocks, err := s.blocks(&set, &o)
+	if err != nil {
+		return nil, err
+	}
+	defer blocks.Close()
 	seal, err := openSealer(o.State, o.Kind, began.UnixNano(), s.inForce())
 	if err != nil {
 		return nil, err
@@ -76,6 +81,7 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		return nil, err
 	}
 	defer e.trial.End()
+	e.merge.heed(blocks)
 	socket, err := e.attend(&o)
 	if err != nil {
 		_, _ = seal.close()

@@ -77,6 +77,7 @@ type settings struct {
 	zones      []zone
 	policy     *attack.Policy
 	enforce    bool          // decisions act; else they are rehearsed
+	undecided  bool          // nobody is decided against
 	guard      *policy.Guard // of the configuration; a live run adds the machine's own
 	recording  bool
 	live       bool  // every worker has a live source of its own

@@ -27,6 +27,10 @@ type cli struct {
 	Replay   replayCmd   `cmd:"" help:"Play recorded captures through the shield." `
 	Run      runCmd      `cmd:"" help:"Watch interfaces, or play the built-in samples through the running shield."`
 	Verify   verifyCmd   `cmd:"" help:"Check a sealed log from its files alone."`
+	Block    blockCmd    `cmd:"" help:"Block an address or network, by the running shield."`
+	Unblock  unblockCmd  `cmd:"" help:"End a block."`
+	Allow    allowCmd    `cmd:"" help:"Never block an address or network."`
+	Why      whyCmd      `cmd:"" help:"Tell what was decided about an address, by which rule, and the evidence."`
 	Rehearse rehearseCmd `cmd:"" help:"Tell what prevention would have stopped, and what it would have cost."`
 	Confirm  confirmCmd  `cmd:"" help:"Say that the line works behind a shield that stands in its way for the first time."`
 	Unbridge unbridgeCmd `cmd:"" help:"Take a bridge away that run has laid."`

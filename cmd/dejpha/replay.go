@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/dejpha/dejpha/block"
 	"github.com/dejpha/dejpha/shield"
 )
 
@@ -156,6 +157,8 @@ func replayError(err error) error {
 		return coded{exitDamaged, err}
 	case errors.Is(err, shield.ErrOtherRun):
 		return coded{exitUsage, err}
+	case errors.Is(err, block.ErrKernel):
+		return coded{exitPrivilege, err}
 	}
 	return coded{exitFailed, err}
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -19,6 +20,8 @@ import (
 type Guarded struct {
 	Prefix netip.Prefix
 	Why    string // "the gateway", "a resolver", ...
+	// Allowed by a person, maybe for a time.
+	Allowed bool
 }
 
 // guardedMax bounds the list; a machine has few neighbours that it cannot do without.
@@ -29,6 +32,10 @@ type Guard struct {
 	fixed  []Guarded // of the configuration
 	shared []netip.Prefix
 	list   atomic.Pointer[[]Guarded]
+
+	mu      sync.Mutex // of writers
+	system  []Guarded
+	allowed []Guarded
 }
 
 // NewGuard makes a list of the configured ones. shared are the networks of shared addresses, which are rate-limited
@@ -36,7 +43,7 @@ type Guard struct {
 func NewGuard(configured, shared []netip.Prefix) *Guard {
 	g := &Guard{shared: append([]netip.Prefix{netip.MustParsePrefix("100.64.0.0/10")}, shared...)}
 	for _, p := range configured {
-		g.fixed = append(g.fixed, Guarded{p, "one named under guard"})
+		g.fixed = append(g.fixed, Guarded{Prefix: p, Why: "one named under guard"})
 	}
 	g.Set(nil)
 	return g
@@ -44,7 +51,22 @@ func NewGuard(configured, shared []netip.Prefix) *Guard {
 
 // Set replaces what the machine says of itself, and says whether the list changed by it.
 func (g *Guard) Set(system []Guarded) (changed bool) {
-	all := slices.Concat(g.fixed, system)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.system = system
+	return g.merge()
+}
+
+// Allow replaces those that people allowed, and says whether the list changed by it.
+func (g *Guard) Allow(allowed []Guarded) (changed bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.allowed = allowed
+	return g.merge()
+}
+
+func (g *Guard) merge() (changed bool) {
+	all := slices.Concat(g.fixed, g.system, g.allowed)
 	slices.SortStableFunc(all, func(x, y Guarded) int {
 		return cmp.Or(x.Prefix.Addr().Compare(y.Prefix.Addr()), cmp.Compare(x.Prefix.Bits(), y.Prefix.Bits()))
 	})
@@ -75,17 +97,19 @@ func (g *Guard) Shared(p netip.Prefix) bool {
 // SharedRanges are the networks of shared addresses.
 func (g *Guard) SharedRanges() []netip.Prefix { return g.shared }
 
-// System reads from a machine's files (root is /) whom it cannot do without: gateways, resolvers, its own addresses
-// (which the caller hands in) and those who administer it over SSH now; session is $SSH_CONNECTION. What cannot be
-// read adds nobody.
-func System(root fs.FS, own []netip.Prefix, session string) []Guarded {
-	var out []Guarded
-	add := func(a netip.Addr, why string) {
-		a = a.Unmap().WithZone("")
-		if a.IsValid() && !a.IsUnspecified() && !a.IsLoopback() && len(out) < guardedMax {
-			out = append(out, Guarded{netip.PrefixFrom(a, a.BitLen()), why})
-		}
+// guarded adds one address, if it is one that packets can come from.
+func guarded(list []Guarded, a netip.Addr, why string) []Guarded {
+	a = a.Unmap().WithZone("")
+	if !a.IsValid() || a.IsUnspecified() || a.IsLoopback() || len(list) >= guardedMax {
+		return list
 	}
+	return append(list, Guarded{Prefix: netip.PrefixFrom(a, a.BitLen()), Why: why})
+}
+
+// System reads from a machine's files (root is /) whom it cannot do without: gateways, resolvers and its own addresses,
+// which the caller hands in. What cannot be read adds nobody.
+func System(root fs.FS, own []netip.Prefix) (out []Guarded) {
+	add := func(a netip.Addr, why string) { out = guarded(out, a, why) }
 	for _, p := range own {
 		add(p.Addr(), "an address of this machine")
 	}
@@ -95,6 +119,13 @@ func System(root fs.FS, own []netip.Prefix, session string) []Guarded {
 	for _, a := range resolvers(root) {
 		add(a, "a resolver")
 	}
+	return out
+}
+
+// Sessions are those who administer the machine over SSH now; session is $SSH_CONNECTION. It is asked once, when the
+// shield starts: later anybody who reaches the port and guesses passwords would be guarded for it.
+func Sessions(root fs.FS, session string) (out []Guarded) {
+	add := func(a netip.Addr, why string) { out = guarded(out, a, why) }
 	if f := strings.Fields(session); len(f) == 4 {
 		if a, err := netip.ParseAddr(f[0]); err == nil {
 			add(a, "an administrator's session")

@@ -59,16 +59,20 @@ func machine() fstest.MapFS {
 	}
 }
 
+func everyone(own []netip.Prefix) []Guarded {
+	return append(System(machine(), own), Sessions(machine(), "192.0.2.77 50000 192.0.2.5 22")...)
+}
+
 func TestWhomAMachineCannotDoWithout(t *testing.T) {
 	if native(1) != netip.AddrFrom4([4]byte{1, 0, 0, 0}) {
 		t.Skip("the files are a little-endian machine's")
 	}
 	g := NewGuard([]netip.Prefix{netip.MustParsePrefix("203.0.113.0/28")}, []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")})
 	own := []netip.Prefix{netip.MustParsePrefix("192.0.2.5/24"), netip.MustParsePrefix("127.0.0.1/8")}
-	if !g.Set(System(machine(), own, "192.0.2.77 50000 192.0.2.5 22")) {
+	if !g.Set(everyone(own)) {
 		t.Error("the first list is no change")
 	}
-	if g.Set(System(machine(), own, "192.0.2.77 50000 192.0.2.5 22")) {
+	if g.Set(everyone(own)) {
 		t.Error("the same list is a change")
 	}
 	for who, why := range map[string]string{
@@ -82,6 +86,10 @@ func TestWhomAMachineCannotDoWithout(t *testing.T) {
 			t.Errorf("%s: %q, want %q", who, got, why)
 		}
 	}
+	friend := netip.MustParsePrefix("198.18.7.7/32")
+	if !g.Allow([]Guarded{{Prefix: friend, Why: "one allowed", Allowed: true}}) || g.Why(friend) != "one allowed" || !g.Allow(nil) || g.Why(friend) != "" {
+		t.Error("an allowed one is not guarded for as long as it is allowed")
+	}
 	if g.Why(netip.MustParsePrefix("192.0.2.0/24")) == "" || g.Why(netip.MustParsePrefix("198.18.0.0/15")) != "" {
 		t.Error("a network with a guarded host in it is guarded, one without is not")
 	}
@@ -90,7 +98,7 @@ func TestWhomAMachineCannotDoWithout(t *testing.T) {
 			t.Errorf("shared %s is not %v", who, want)
 		}
 	}
-	if len(System(fstest.MapFS{}, nil, "")) != 0 {
+	if len(System(fstest.MapFS{}, nil)) != 0 {
 		t.Error("a machine without files guards somebody")
 	}
 }
@@ -103,7 +111,7 @@ func FuzzSystem(f *testing.F) {
 			files[name] = &fstest.MapFile{Data: b}
 		}
 		g := NewGuard(nil, nil)
-		g.Set(System(files, nil, session))
+		g.Set(append(System(files, nil), Sessions(files, session)...))
 		g.Why(netip.MustParsePrefix("192.0.2.0/24"))
 	})
 }
