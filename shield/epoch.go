@@ -5,6 +5,7 @@ import (
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/rule"
+	"github.com/dejpha/dejpha/shield/recent"
 	"github.com/dejpha/dejpha/shield/rehearsal"
 )
 
@@ -20,7 +21,7 @@ type epoch struct {
 	signals  []behaviour.Signal
 	flows    []rehearsal.Flow // that ended
 	bytes    []byte           // lines and kept packets, cut out by findings
-	kept     []keptPacket
+	kept     []recent.Kept
 	framed   uint64 // number of the frame last kept for a signal, and its place in kept
 	framedAt int
 	ledger   Ledger
@@ -93,15 +94,6 @@ type match struct {
 	domain                 string // registered, that a DNS message asks for
 	packetBytes            uint32
 	keptFrom, keptTo       int // into kept
-}
-
-// keptPacket is a packet taken out of the ring for evidence.
-type keptPacket struct {
-	start, end int // in bytes
-	wire       uint32
-	link       uint16
-	time       int64
-	number     uint64
 }
 
 func (f *finding) less(o *finding) int {

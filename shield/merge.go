@@ -14,6 +14,7 @@ import (
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
 	"github.com/dejpha/dejpha/shield/board"
+	"github.com/dejpha/dejpha/shield/recent"
 	"github.com/dejpha/dejpha/shield/records"
 	"github.com/dejpha/dejpha/shield/rehearsal"
 	"github.com/dejpha/dejpha/shield/ruleset"
@@ -35,7 +36,7 @@ type merger struct {
 	reopen     <-chan struct{}       // the record file was moved away
 	asks       *control.Asks         // what others want done here
 	report     func(behaviour.Finding)
-	recent     *recent          // nil: nothing is sealed
+	recent     *recent.Signals  // nil: nothing is sealed
 	seen       behaviour.Signal // the signal in hand
 	notes      []note           // for the log, once the clock has passed them
 	jumps      uint64           // of the clock, told to the log
@@ -106,7 +107,7 @@ func (m *merger) one(f *finding, e *epoch) {
 		m.seen = *s
 		for i := f.start; i < f.end && m.recent != nil; i++ {
 			k := &e.kept[i]
-			m.recent.add(s, k, e.bytes[k.start:k.end])
+			m.recent.Add(s, k, e.bytes[k.Start:k.End])
 		}
 		for _, w := range m.wanting {
 			if w.kinds&s.Kind != 0 {
@@ -135,7 +136,7 @@ func (m *merger) found(f behaviour.Finding) {
 	o := m.fromFinding(&f)
 	var packets []Packet
 	if key, ok := m.accounts.Key(&o); ok && m.recent != nil && !m.sealer.full(key, max(o.Time, m.accounts.Now())) {
-		packets = m.recent.of(&f)
+		packets = m.recent.Of(&f)
 	}
 	m.observe(o, packets)
 }

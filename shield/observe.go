@@ -8,16 +8,11 @@ import (
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/behaviour"
 	"github.com/dejpha/dejpha/rule"
+	"github.com/dejpha/dejpha/shield/recent"
 )
 
 // Packet is one frame kept for an attack's evidence.
-type Packet struct {
-	Data     []byte
-	Wire     uint32
-	LinkType uint16
-	Time     int64
-	Number   uint64
-}
+type Packet = recent.Packet
 
 // keptPackets copies the packets of a match out of its epoch, which is used again.
 func keptPackets(e *epoch, x *match) []Packet {
@@ -25,8 +20,8 @@ func keptPackets(e *epoch, x *match) []Packet {
 		return nil
 	}
 	out := make([]Packet, 0, x.keptTo-x.keptFrom)
-	for _, k := range e.kept[x.keptFrom:x.keptTo] {
-		out = append(out, Packet{append([]byte(nil), e.bytes[k.start:k.end]...), k.wire, k.link, k.time, k.number})
+	for i := x.keptFrom; i < x.keptTo; i++ {
+		out = append(out, e.kept[i].Packet(e.bytes))
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/dejpha/dejpha/detect"
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/flow"
+	"github.com/dejpha/dejpha/shield/recent"
 	"github.com/dejpha/dejpha/stream"
 )
 
@@ -83,35 +84,33 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 	w.found(finding{number: p.Number, first: first, sid: m.Rule.SID, phase: w.phaseOf(phaseRule), kind: foundMatch, index: int32(len(o.matches) - 1), start: start, end: end})
 }
 
-// keepMax bounds the packets taken out of the ring for one match.
-const keepMax = 64
-
 // keep copies the flow's packets that are still in the ring and were not taken before, oldest first.
 func (w *worker) keep(f *flow.Flow) {
-	w.chain(f, f.Kept, keepMax)
+	w.chain(f, f.Kept, recent.ChainMax)
 	f.Kept = f.Ring
 }
 
 // chain copies at most a number of the flow's latest packets out of the ring, those after an entry, oldest first.
 func (w *worker) chain(f *flow.Flow, after uint64, most int) {
-	var chain [keepMax]uint64
-	n := 0
-	for at := f.Ring; n < most && at > after; {
-		e := w.ring.entry(at)
-		if e == nil {
-			break
-		}
-		chain[n] = at
-		n++
-		at = e.prev
+	w.out.bytes, w.out.kept = w.ring.Chain(w.out.bytes, w.out.kept, f.Ring, after, most)
+}
+
+// keepFrame copies the frame in hand for a signal; the result is its stretch of the epoch's kept packets, empty for
+// none. A frame with several signals is copied once.
+func (w *worker) keepFrame(s *behaviour.Signal) (from, to int) {
+	f := w.inHand
+	if f == nil || s.Kind&(behaviour.Milestone|behaviour.Ended) != 0 {
+		return 0, 0
 	}
 	o := w.out
-	for i := n - 1; i >= 0; i-- {
-		e := w.ring.entry(chain[i])
-		start := len(o.bytes)
-		o.bytes = append(o.bytes, w.ring.bytes[e.start:e.start+e.length]...)
-		o.kept = append(o.kept, keptPacket{start, len(o.bytes), e.wire, e.link, e.time, e.number})
+	if n := len(o.kept); n > 0 && o.framed == w.number {
+		return o.framedAt, o.framedAt + 1
 	}
+	start := len(o.bytes)
+	o.bytes = append(o.bytes, f.Data[:min(len(f.Data), recent.FrameBytes)]...)
+	o.kept = append(o.kept, recent.Kept{Start: start, End: len(o.bytes), Wire: f.WireLen, Link: f.LinkType, Time: w.now, Number: w.number})
+	o.framed, o.framedAt = w.number, len(o.kept)-1
+	return o.framedAt, len(o.kept)
 }
 
 // lastPacket stands in for the packet where a flow's end brought a match to light.

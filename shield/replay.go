@@ -24,6 +24,7 @@ import (
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
+	"github.com/dejpha/dejpha/shield/recent"
 	"github.com/dejpha/dejpha/shield/records"
 	"github.com/dejpha/dejpha/shield/rehearsal"
 	"github.com/dejpha/dejpha/shield/ruleset"
@@ -168,7 +169,7 @@ func peakMemory() uint64 {
 
 func newWorker(set *settings, index int) *worker {
 	c := set.config
-	w := &worker{set: set, ring: newRing(int(min(set.memory/32, ringBytes))), ending: phaseRecord}
+	w := &worker{set: set, ring: recent.NewRing(int(min(set.memory/32, recent.RingBytes))), ending: phaseRecord}
 	w.decoder = decode.Decoder{Checksums: set.checksums, NoTeredo: c.NoTeredo, NoVXLAN: c.NoVXLAN, NoGeneve: c.NoGeneve}
 	w.defrag = defrag.New(defrag.Config{MemoryBytes: set.memory / 16, IgnoreVLAN: c.IgnoreVLAN, Policy: set.piecesOf})
 	fc := flow.Config{MemoryBytes: set.memory / 4, Seed: set.seed, IgnoreVLAN: c.IgnoreVLAN, OnEnd: w.flowEnded}
@@ -199,7 +200,7 @@ func newMerger(set *settings, out io.Writer, sum *Summary, seal *sealer) *merger
 	m.accounts = attack.New(accountsConfig(set))
 	m.report = m.found
 	if seal != nil && set.detectors {
-		m.recent = newRecent()
+		m.recent = recent.NewSignals()
 	}
 	if set.detectors {
 		for _, d := range behaviour.New(behaviour.Config{Protected: func(a decode.Addr) bool { return contains(set.protected, a.Netip()) }}) {

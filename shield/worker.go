@@ -9,6 +9,7 @@ import (
 	"github.com/dejpha/dejpha/detect"
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/flow"
+	"github.com/dejpha/dejpha/shield/recent"
 	"github.com/dejpha/dejpha/shield/way"
 	"github.com/dejpha/dejpha/stream"
 )
@@ -26,7 +27,7 @@ type worker struct {
 	streams *stream.Engine
 	apps    *app.Driver
 	detect  *detect.Worker
-	ring    *ring
+	ring    *recent.Ring
 	eve     eve.Options
 	out     *epoch
 	sums    bool           // rules ask for checksums
@@ -129,7 +130,7 @@ func (w *worker) inspect(p *decode.Packet, frame *capture.Frame) {
 		if w.set.verdicts && f.Action >= flow.ActionDrop {
 			w.verdict = capture.Drop
 		}
-		f.Ring = w.ring.add(frame.Data, frame.WireLen, frame.LinkType, p.Time, p.Number, f.Ring)
+		f.Ring = w.ring.Add(frame.Data, frame.WireLen, frame.LinkType, p.Time, p.Number, f.Ring)
 		if fresh {
 			w.counts.Flows++
 			w.flowStart(p, f)
