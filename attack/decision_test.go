@@ -40,8 +40,7 @@ func TestPointsLeadToABlock(t *testing.T) {
 		at   int // the observation that is decided on; -1: none
 	}{
 		{"severity 1 at once", times(1, seen("exploit", "203.0.113.1", "10.0.0.1", 0)), 0},
-		{"severity 2 by two", times(2, seen("web-attack", "203.0.113.1", "10.0.0.1", 0)), 1},
-		{"severity 2 by one alone", times(1, seen("web-attack", "203.0.113.1", "10.0.0.1", 0)), -1},
+		{"severity 2 at once", times(1, seen("web-attack", "203.0.113.1", "10.0.0.1", 0)), 0},
 		{"weak ones at the class's threshold", times(15, with(seen("scan", "203.0.113.1", "10.0.0.1", 0), weak)), 14},
 		{"weak ones short of it", times(14, with(seen("scan", "203.0.113.1", "10.0.0.1", 0), weak)), -1},
 		{"a detector's conclusion", times(1, with(seen("scan", "203.0.113.1", "10.0.0.1", 0), found)), 0},
@@ -69,9 +68,13 @@ func TestPointsLeadToABlock(t *testing.T) {
 }
 
 func TestPointsAreForgotten(t *testing.T) {
-	a := New(Config{})
-	if d := decided(a, seen("web-attack", "203.0.113.1", "10.0.0.1", 0), seen("web-attack", "203.0.113.1", "10.0.0.1", 3601)); len(d) != 0 {
-		t.Errorf("points of an hour ago counted: %+v", d)
+	half := DefaultPolicy()
+	half.Class("web-attack").Points[1] = 50
+	for later, want := range map[float64]int{3600: 1, 3601: 0} {
+		a := New(Config{Policy: half})
+		if d := decided(a, seen("web-attack", "203.0.113.1", "10.0.0.1", 0), seen("web-attack", "203.0.113.1", "10.0.0.1", later)); len(d) != want {
+			t.Errorf("half a block's points, the other half after %v s: %+v", later, d)
+		}
 	}
 }
 
@@ -343,10 +346,10 @@ func TestOutcomesFollowWhatActed(t *testing.T) {
 func TestVerdictsAreTold(t *testing.T) {
 	a := New(Config{Live: true, Enforce: true})
 	d := decided(a, times(3, with(seen("web-attack", "203.0.113.1", "10.0.0.1", 0), func(o *Observation) { o.Stopped = true }))...)
-	if len(d) != 2 || d[0].Action != ActionDrop || d[1].Action != ActionBlock {
+	if len(d) != 2 || d[0].Action != ActionDrop || d[1].Action != ActionBlock || d[0].Time != d[1].Time {
 		t.Errorf("%+v", d)
 	}
-	if d = decided(a, with(seen("web-attack", "203.0.113.2", "10.0.0.1", 0), func(o *Observation) { o.Stopped, o.Reset = true, true })); len(d) != 1 || d[0].Action != ActionReset {
+	if d = decided(a, with(seen("web-attack", "203.0.113.2", "10.0.0.1", 0), func(o *Observation) { o.Stopped, o.Reset = true, true })); len(d) != 2 || d[0].Action != ActionReset {
 		t.Errorf("%+v", d)
 	}
 }

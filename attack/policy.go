@@ -62,8 +62,8 @@ const (
 // LimitKinds are all kinds, in the order they are shown.
 var LimitKinds = []LimitKind{LimitSYN, LimitUDP, LimitICMP, LimitFragment, LimitOther}
 
-// pointsBlock is what a block takes by default. One observation of severity 1 is worth it; of severity 2 it takes
-// two, for one rule may err; weaker ones earn it when they pass their class's threshold.
+// pointsBlock is what a block takes by default. What makes an attack at once, severity 1 and 2, is worth it at once:
+// one request may be all there is. Weaker observations earn it when they pass their class's threshold.
 const pointsBlock = 100
 
 // DefaultPolicy is the policy without a configuration.
@@ -75,7 +75,7 @@ func DefaultPolicy() *Policy {
 	}
 	for i := range table {
 		c := &table[i]
-		x := ClassPolicy{Class: c.Name, Points: [4]uint32{pointsBlock, pointsBlock / 2}, Action: ActionBlock, Inside: ActionBlock}
+		x := ClassPolicy{Class: c.Name, Points: [4]uint32{pointsBlock, pointsBlock}, Action: ActionBlock, Inside: ActionBlock}
 		x.Points[2] = uint32((pointsBlock + c.Threshold.Observations - 1) / c.Threshold.Observations)
 		x.Points[3] = max(1, x.Points[2]/2)
 		if c.Industrial { // a machine must not cut a plant's own stations off: a person decides
