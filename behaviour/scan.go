@@ -20,6 +20,9 @@ const (
 	scanAnswerTime  = 3 * second // an unanswered first packet counts as failed after so long
 	scanTargetsMax  = 512        // remembered a source
 	scanReportEvery = 32         // further targets until the next finding
+	scanSilentDoors = 5          // ports of one host opened and left without a word
+	scanSilentAfter = 2          // likewise, by a source whose search was told already
+	scanSilentTime  = minute
 )
 
 // scan finds searches for open ports and living hosts: TCP (any flags), UDP, IPv4 and IPv6; vertical, horizontal and slow.
@@ -60,6 +63,8 @@ type scanSource struct {
 	silent   int          // doors that gave no answer
 	refused  int          // doors that answered no
 	acks     seen[uint16] // ports asked with bare acknowledgements
+	knocks   seen[scanTarget]
+	knocked  int64 // when it was last told of them
 }
 
 func newScan(c Config) Detector {
@@ -70,7 +75,7 @@ func newScan(c Config) Detector {
 func (*scan) Name() string { return "port-scan" }
 
 // Wants implements Detector.
-func (*scan) Wants() Kind { return FlowStart | Established | Refused | Ended }
+func (*scan) Wants() Kind { return FlowStart | Established | Refused | Ended | Hangup }
 
 // Dropped implements Detector.
 func (d *scan) Dropped() uint64 { return d.sources.Dropped }
@@ -81,6 +86,10 @@ func (d *scan) Observe(s *Signal, report func(Finding)) {
 		return
 	}
 	t := scanTarget{s.Server, s.ServerPort}
+	if s.Kind == Hangup {
+		d.knock(s, report)
+		return
+	}
 	if s.Kind == Ended {
 		src := d.sources.find(scanKey{s.Client, s.Proto})
 		if src != nil && src.unanswered(t, s) {
@@ -114,6 +123,36 @@ func (d *scan) Observe(s *Signal, report func(Finding)) {
 		src.refused++
 	}
 	d.judge(src, s, report)
+}
+
+// knock counts doors that were opened and left without a word: handshakes that prove whose search it is, where closed
+// doors prove nothing. A source whose search was told already needs fewer: others may forge its search, never its
+// handshakes.
+func (d *scan) knock(s *Signal, report func(Finding)) {
+	if s.Proto != decode.ProtoTCP || s.HasData || !s.Proven || s.Midstream {
+		return
+	}
+	src, _ := d.sources.get(scanKey{s.Client, s.Proto})
+	src.knocks.limit, src.knocks.life = 8*scanSilentDoors, scanSilentTime
+	src.knocks.add(scanTarget{s.Server, s.ServerPort}, s.Time)
+	src.knocks.since(s.Time - scanSilentTime)
+	ports := 0
+	for t := range src.knocks.times {
+		if t.host == s.Server {
+			ports++
+		}
+	}
+	least := scanSilentDoors
+	if src.reported > 0 {
+		least = scanSilentAfter
+	}
+	if ports < least || src.knocked != 0 && s.Time-src.knocked < scanSilentTime {
+		return
+	}
+	src.knocked = s.Time
+	f := finding("port-scan", "scan", []string{"T1046", "T1595.001"}, 2, fmt.Sprintf("%d ports of one host opened and left without a word", ports), s)
+	f.Result = "succeeded"
+	report(f)
 }
 
 // judge reports a source whose doors are those of a search: many of one host, one of many hosts, or a few of many.

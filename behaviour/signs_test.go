@@ -66,6 +66,11 @@ func consonants(i int) string {
 
 func long(i int) string { return fmt.Sprintf("k3x9f%06dq7w2z8m4r6t1y5u0p", i) }
 
+// knock is a connection to a host's port, opened and closed without a word.
+func knock(at int64, client decode.Addr, port int) Signal {
+	return as(flow(Hangup, at, client, v4(0, 7), port, decode.ProtoTCP), func(s *Signal) { s.Proven = true })
+}
+
 func signs() []sign { return append(append(scanSigns(), loginSigns()...), otherSigns()...) }
 
 func scanSigns() []sign {
@@ -117,6 +122,12 @@ func scanSigns() []sign {
 				return as(syn(0, me, v4(0, 7), 1+i%40000), func(s *Signal) { s.Flags = decode.FIN | decode.PSH | decode.URG })
 			})
 		}, false},
+		{"ports opened and left without a word", "port-scan", "scan", "T1046", scanSilentDoors, func(n int) []Signal {
+			return each(n, func(i int) Signal { return knock(0, me, 1+i) })
+		}, false},
+		{"a search, then ports opened and left", "port-scan", "scan", "T1046", scanFailedMin, func(n int) []Signal {
+			return join(many(n, func(i int) []Signal { return pair(i, syn(0, me, v4(0, 7), 1+i), 0) }), []Signal{knock(1, me, 7000), knock(1, me, 7001)})
+		}, true},
 		{"neighbours asked for", "sweep", "scan", "T1018", sweepHostsMin, func(n int) []Signal {
 			return each(n, func(i int) Signal { return arp(0, 1, 1, 1, 2+i, broadcastMAC) })
 		}, false},

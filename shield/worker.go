@@ -152,7 +152,9 @@ func (w *worker) inspect(p *decode.Packet, frame *capture.Frame) {
 	if f != nil {
 		w.afterwards(f, p.Time, p.Number)
 		if f.Stream != 0 && f.State == flow.Closed {
-			w.signal(w.flowFields(behaviour.Hangup, f, p.Time, p.Number))
+			s := w.flowFields(behaviour.Hangup, f, p.Time, p.Number)
+			s.HasData = w.streams.Size(f, flow.ToServer) > 0
+			w.signal(s)
 			w.contentEnded(f)
 		}
 	}
