@@ -347,7 +347,7 @@ type Plan struct {
 
 // Diff is what brings the kernel from one plan to another.
 func Diff(have, want Plan, now int64) Changes {
-	c := Changes{Now: now}
+	c := Changes{Now: now, Block: make([]Entry, 0, max(0, len(want.Blocks)-len(have.Blocks)))}
 	for p, v := range want.Blocks {
 		if old, ok := have.Blocks[p]; !ok {
 			c.Block = append(c.Block, v)

@@ -20,6 +20,7 @@ import (
 
 const (
 	lineMax    = 64 << 10
+	lineUsual  = 160
 	pendingMax = 32 << 20 // bytes that wait for a slow disk; past it the file is written anew instead
 	slack      = 4096     // lines more than twice what is in force, before it is written anew
 )
@@ -343,7 +344,8 @@ func (j *journal) take() image {
 
 // text is the picture as a journal of its own, and how many lines that is.
 func (s image) text() (out []byte, lines int) {
-	out, lines = []byte("{\"dejpha_blocks\":1}\n"), 1
+	out = make([]byte, 0, lineUsual*(len(s.blocks)+len(s.guard)+len(s.limits)+2))
+	out, lines = append(out, "{\"dejpha_blocks\":1}\n"...), 1
 	put := func(l line) {
 		text, err := json.Marshal(l)
 		if err == nil { // no field of a line can fail

@@ -165,7 +165,7 @@ type inForce struct {
 func merge(saved *saved, kernel State, now int64) (inForce, Plan) {
 	same := saved.id != "" && saved.id == kernel.ID
 	have := planOf(kernel)
-	var want inForce
+	want := inForce{blocks: make([]Entry, 0, len(saved.blocks)+len(kernel.Blocks))}
 	for p, e := range saved.blocks {
 		old, there := have.Blocks[p]
 		switch {

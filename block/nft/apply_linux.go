@@ -3,6 +3,7 @@ package nft
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -25,8 +26,6 @@ func (b batch) add(k kind, p netip.Prefix, until, now int64) {
 // Apply does the changes. What ended is left to the kernel, which took it out itself. Limits on unproven traffic are not for
 // this way of blocking, which is said once.
 func (e *Enforcer) Apply(c block.Changes) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if len(c.Limit) > 0 && !e.noSaid {
 		e.noSaid = true
 		e.o.say("nftables: limits on unproven traffic are only to be had with XDP; they are not enforced")
@@ -149,10 +148,8 @@ func (e *Enforcer) replace(b batch) error {
 
 // Load is what the kernel holds: the blocks and the guard of the process before.
 func (e *Enforcer) Load(now int64) (block.State, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	s := block.State{ID: e.id}
-	err := e.read(func(k kind, p netip.Prefix, x nftables.SetElement) {
+	err := e.read(e.conn, func(k kind, p netip.Prefix, x nftables.SetElement) {
 		until := block.Forever
 		if x.Timeout != 0 {
 			until = now + int64(x.Expires+early)
@@ -168,9 +165,12 @@ func (e *Enforcer) Load(now int64) (block.State, error) {
 }
 
 // read calls f with every element of every set.
-func (e *Enforcer) read(f func(kind, netip.Prefix, nftables.SetElement)) error {
-	for k, s := range e.sets {
-		all, err := e.conn.GetSetElements(s)
+func (e *Enforcer) read(conn *nftables.Conn, f func(kind, netip.Prefix, nftables.SetElement)) error {
+	e.mu.RLock()
+	sets := maps.Clone(e.sets)
+	e.mu.RUnlock()
+	for k, s := range sets {
+		all, err := conn.GetSetElements(s)
 		if err != nil {
 			return fmt.Errorf("reading set %s: %w", s.Name, err)
 		}
@@ -186,10 +186,10 @@ func (e *Enforcer) read(f func(kind, netip.Prefix, nftables.SetElement)) error {
 // Counters are the counts of the blocks that stopped something. nftables keeps no time of the last packet. Of a block with a
 // rate the packets that were let through count as well.
 func (e *Enforcer) Counters(now int64) ([]block.Count, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.reading.Lock()
+	defer e.reading.Unlock()
 	var all []block.Count
-	err := e.read(func(k kind, p netip.Prefix, x nftables.SetElement) {
+	err := e.read(e.reader, func(k kind, p netip.Prefix, x nftables.SetElement) {
 		if !k.guard && x.Counter != nil && x.Counter.Packets > 0 {
 			all = append(all, block.Count{Prefix: p, Packets: x.Counter.Packets, Bytes: x.Counter.Bytes})
 		}

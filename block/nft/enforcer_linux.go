@@ -30,11 +30,15 @@ type Enforcer struct {
 	id    string
 	table *nftables.Table
 
-	mu     sync.Mutex // the connection
-	conn   *nftables.Conn
-	sets   map[kind]*nftables.Set
+	conn   *nftables.Conn        // of Apply and Load
 	was    map[netip.Prefix]kind // the set of each block, for its rate may change
 	noSaid bool
+
+	reading sync.Mutex     // readers take turns, and nobody who blocks waits for them
+	reader  *nftables.Conn // of Counters and Totals
+
+	mu   sync.RWMutex // sets
+	sets map[kind]*nftables.Set
 }
 
 // Open makes the table, or takes over the one that is there, and watches the interfaces from the earliest hook that the kernel
@@ -70,8 +74,13 @@ func open(o Options, inet bool) (*Enforcer, error) {
 	if err != nil {
 		return nil, refused(err, "nftables")
 	}
+	reader, err := nftables.New(nftables.AsLasting())
+	if err != nil {
+		_ = conn.CloseLasting()
+		return nil, refused(err, "nftables")
+	}
 	o.Sizes = o.Sizes.Defaults()
-	e := &Enforcer{o: o, conn: conn, sets: map[kind]*nftables.Set{}, was: map[netip.Prefix]kind{}}
+	e := &Enforcer{o: o, conn: conn, reader: reader, sets: map[kind]*nftables.Set{}, was: map[netip.Prefix]kind{}}
 	family, where := nftables.TableFamilyNetdev, "netdev ingress"
 	if inet {
 		family, where = nftables.TableFamilyINet, "inet prerouting"
@@ -79,7 +88,7 @@ func open(o Options, inet bool) (*Enforcer, error) {
 	e.table = &nftables.Table{Name: o.table(), Family: family}
 	e.name = fmt.Sprintf("nftables, %s (%s)", where, strings.Join(o.Interfaces, ", "))
 	if err := e.take(inet); err != nil {
-		_ = conn.CloseLasting()
+		_ = e.Close()
 		return nil, refused(err, "nftables, "+where)
 	}
 	return e, nil
@@ -209,7 +218,9 @@ func (e *Enforcer) set(k kind) (*nftables.Set, error) {
 	if err := c.Flush(); err != nil {
 		return nil, fmt.Errorf("set %s: %w", s.Name, err)
 	}
+	e.mu.Lock()
 	e.sets[k] = s
+	e.mu.Unlock()
 	return s, nil
 }
 
@@ -264,9 +275,9 @@ func (e *Enforcer) Sizes() block.Sizes { return e.o.Sizes.Defaults() }
 
 // Close lets go of the connection. The table stays in force.
 func (e *Enforcer) Close() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.conn.CloseLasting()
+	e.reading.Lock()
+	defer e.reading.Unlock()
+	return errors.Join(e.conn.CloseLasting(), e.reader.CloseLasting())
 }
 
 // Detach removes the table: nothing is blocked any more. It needs no Enforcer.

@@ -236,7 +236,20 @@ func TestEndsAndBatches(t *testing.T) {
 			many = append(many, block.Entry{Prefix: q, Until: block.Forever})
 		}
 	}
+	counted := make(chan error)
+	go func() { // who reads counts is in nobody's way
+		var err error
+		for range 20 {
+			_, one := e.Counters(0)
+			_, two := e.Totals()
+			err = errors.Join(err, one, two)
+		}
+		counted <- err
+	}()
 	apply(t, e, block.Changes{Block: many})
+	if err := <-counted; err != nil {
+		t.Error(err)
+	}
 	if s, err := e.Load(0); err != nil || len(s.Blocks) != len(many) {
 		t.Fatalf("%d blocks, want %d (%v)", len(s.Blocks), len(many), err)
 	}

@@ -12,10 +12,10 @@ import (
 
 // Totals are what the table dropped since it was made.
 func (e *Enforcer) Totals() (block.Totals, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.reading.Lock()
+	defer e.reading.Unlock()
 	var t block.Totals
-	chains, err := e.conn.ListChainsOfTableFamily(e.table.Family)
+	chains, err := e.reader.ListChainsOfTableFamily(e.table.Family)
 	if err != nil {
 		return t, fmt.Errorf("reading the table: %w", err)
 	}
@@ -23,7 +23,7 @@ func (e *Enforcer) Totals() (block.Totals, error) {
 		if ch.Table.Name != e.table.Name || ch.Name != "hit" && !strings.HasPrefix(ch.Name, "over") {
 			continue
 		}
-		rules, err := e.conn.GetRules(e.table, ch)
+		rules, err := e.reader.GetRules(e.table, ch)
 		if err != nil {
 			return t, fmt.Errorf("reading chain %s: %w", ch.Name, err)
 		}

@@ -17,7 +17,7 @@ import (
 
 // The layout of what the program and this package share in the maps. A change of it is another layoutVersion, with a
 // folder of pins of its own, so that no program ever reads another's values.
-const layoutVersion = "v1"
+const layoutVersion = "v2"
 
 // value is what the program knows of a host, a prefix, a limit. The first 32 bytes are all there is of a proven contact.
 // Everything is in the machine's order; ends and stamps are ns on the boot clock. With the kernel's own head of 48 bytes and a

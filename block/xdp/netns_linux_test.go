@@ -188,6 +188,38 @@ func TestBlocksOutliveTheProcessAndEndWithoutIt(t *testing.T) {
 	}
 }
 
+// Another version of the layout has maps of its own: the link is taken over, so that no packet passes unseen, and what the
+// keeper knows is put in again.
+func TestAnotherVersionIsTakenOver(t *testing.T) {
+	w := newWire(t)
+	e := w.open(t, Options{})
+	before, err := e.Load(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = e.Close()
+	top := filepath.Join(w.pins, "dejpha")
+	if err := os.Rename(filepath.Join(top, layoutVersion), filepath.Join(top, "v0")); err != nil {
+		t.Fatal(err)
+	}
+	e = w.open(t, Options{})
+	defer e.Close()
+	after, err := e.Load(0)
+	if err != nil || after.ID == before.ID {
+		t.Errorf("the maps are the same: %+v %v", after, err)
+	}
+	if _, err := os.Stat(filepath.Join(top, "v0")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the old version is still there: %v", err)
+	}
+	now := time.Now().UnixNano()
+	if err := e.Apply(block.Changes{Now: now, Block: []block.Entry{{Prefix: block.Host(addr("10.0.0.2")), Until: now + hour}}}); err != nil {
+		t.Fatal(err)
+	}
+	if w.arrives(t, "10.0.0.2", 200*time.Millisecond) {
+		t.Error("the old program still runs")
+	}
+}
+
 // An interface that went and came back gets the program anew; another one that is asked for instead lets go of the first.
 func TestInterfacesComeAndGo(t *testing.T) {
 	w := newWire(t)
