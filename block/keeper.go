@@ -17,6 +17,7 @@ const (
 	provenMax  = 16384                  // proven contacts that wait
 	batchMax   = 4096                   // of either, that go to the kernel together; also what one sweep takes out
 	sweepEvery = 250 * time.Millisecond // how often what ended is taken out and what failed tried again
+	tendEvery  = 8                      // sweeps between two looks of the enforcer at its interfaces
 	retryMax   = 30 * time.Second       // the longest between two attempts at an enforcer that fails
 )
 
@@ -48,11 +49,13 @@ type Keeper struct {
 	book *Book
 
 	// Of the keeper's goroutine.
-	id      string // of the maps that were taken up
-	unsaved bool   // that the journal broke was said
-	unknown bool   // an Apply failed: what the kernel holds is to be asked
-	retryAt int64  // when it is tried again
-	retry   time.Duration
+	id       string // of the maps that were taken up
+	unsaved  bool   // that the journal broke was said
+	unknown  bool   // an Apply failed: what the kernel holds is to be asked
+	ticks    int
+	untended string // what was said last of an enforcer that could not look after its things
+	retryAt  int64  // when it is tried again
+	retry    time.Duration
 }
 
 // op is one thing to do to the book: block an entry, or anything else.

@@ -20,6 +20,7 @@ func (k *Keeper) run() {
 		case p := <-k.proofs:
 			proofs = append(proofs, p)
 		case <-tick.C:
+			k.tend()
 		case <-k.quit:
 			for len(k.ops) > 0 || len(k.proofs) > 0 {
 				k.step(take(k.ops, nil), take(k.proofs, nil))
@@ -27,6 +28,21 @@ func (k *Keeper) run() {
 			return
 		}
 		k.step(take(k.ops, ops), take(k.proofs, proofs))
+	}
+}
+
+// tend lets an enforcer that has something to look after do so.
+func (k *Keeper) tend() {
+	t, ok := k.o.Enforcer.(interface{ Tend() error })
+	if k.ticks++; !ok || k.ticks%tendEvery != 0 {
+		return
+	}
+	if err := t.Tend(); err != nil {
+		k.stats.failed.Add(1)
+		if text := err.Error(); text != k.untended {
+			k.untended = text
+			k.say("blocks: " + text)
+		}
 	}
 }
 

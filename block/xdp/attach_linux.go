@@ -45,21 +45,60 @@ func Open(o Options) (*Enforcer, error) {
 		return nil, err
 	}
 	e := newEnforcer(t, "")
-	var ways []string
+	e.o, e.folder, e.fresh = o, folder, map[string]bool{}
 	for _, name := range o.Interfaces {
-		way, err := e.attach(folder, name, o)
-		if err != nil {
-			_ = e.Close()
+		if err := e.attach(name); err != nil {
+			e.undo()
 			return nil, err
 		}
-		ways = append(ways, name+" "+way)
 	}
-	e.name = "XDP (" + strings.Join(ways, ", ") + ")"
+	e.rename()
 	if err := dropOthers(folder, o.Interfaces); err != nil {
-		_ = e.Close()
+		e.undo()
 		return nil, err
 	}
 	return e, nil
+}
+
+// undo takes off what Open attached itself; what it took over stays, with its program as new as it got.
+func (e *Enforcer) undo() {
+	for name := range e.fresh {
+		_ = e.links[name].l.Unpin()
+	}
+	_ = e.Close()
+}
+
+// rename sets the enforcer's name from the ways in which it is attached.
+func (e *Enforcer) rename() {
+	var ways []string
+	for _, name := range e.o.Interfaces {
+		ways = append(ways, name+" "+e.links[name].way)
+	}
+	name := "XDP (" + strings.Join(ways, ", ") + ")"
+	e.name.Store(&name)
+}
+
+// Tend attaches the program anew to interfaces that went and came back, which is said. The keeper calls it now and then.
+func (e *Enforcer) Tend() error {
+	var all []error
+	for _, name := range e.o.Interfaces {
+		old := e.links[name]
+		if linkedTo(old.l) != 0 {
+			continue // renamed or not, it is the same interface
+		}
+		if _, err := net.InterfaceByName(name); err != nil {
+			continue // it has not come back
+		}
+		_ = old.l.Unpin()
+		_ = old.l.Close()
+		if err := e.attach(name); err != nil {
+			all = append(all, err)
+			continue
+		}
+		e.rename()
+		e.o.say("blocks: " + name + " is back: XDP, " + e.links[name].way)
+	}
+	return errors.Join(all...)
 }
 
 // folder is where the pins are. Each network namespace has its own, for interfaces of two may share name and number.
@@ -108,16 +147,16 @@ func pinFolder(top string) (string, error) {
 
 // attach puts the program on one interface: in the place of the one that a process before this left there, without a gap;
 // else natively; else generically.
-func (e *Enforcer) attach(folder, name string, o Options) (way string, err error) {
+func (e *Enforcer) attach(name string) error {
 	dev, err := net.InterfaceByName(name)
 	if err != nil {
-		return "", fmt.Errorf("interface %s: %w", name, err)
+		return fmt.Errorf("interface %s: %w", name, err)
 	}
-	if way, ok := e.takeOver(folder, name, dev.Index, o.Generic); ok {
-		return way, nil
+	if e.takeOver(name, dev.Index) {
+		return nil
 	}
 	modes := []mode{{"native", link.XDPDriverMode}, {"generic", link.XDPGenericMode}}
-	if o.Generic {
+	if e.o.Generic {
 		modes = modes[1:]
 	}
 	var refusals []error
@@ -130,17 +169,17 @@ func (e *Enforcer) attach(folder, name string, o Options) (way string, err error
 			refusals = append(refusals, fmt.Errorf("%s XDP on %s: %w", m.name, name, err))
 			continue
 		}
-		if err := l.Pin(filepath.Join(folder, pinName(m.name, name))); err != nil {
+		if err := l.Pin(filepath.Join(e.folder, pinName(m.name, name))); err != nil {
 			_ = l.Close()
-			return "", refused(err, "pinning the program on "+name)
+			return refused(err, "pinning the program on "+name)
 		}
-		e.kept = append(e.kept, l)
+		e.links[name], e.fresh[name] = attached{l, m.name}, true
 		for _, r := range refusals {
-			o.say(r.Error() + "; taken generically instead, which is slower")
+			e.o.say(r.Error() + "; taken generically instead, which is slower")
 		}
-		return m.name, nil
+		return nil
 	}
-	return "", refused(errors.Join(refusals...), "XDP on "+name)
+	return refused(errors.Join(refusals...), "XDP on "+name)
 }
 
 type mode struct {
@@ -156,23 +195,23 @@ func pinName(way, name string) string {
 
 // takeOver gives a pinned link, of this version or another, this program. One whose interface is gone, or that is of another
 // way than asked, is let go.
-func (e *Enforcer) takeOver(folder, name string, index int, generic bool) (way string, ok bool) {
+func (e *Enforcer) takeOver(name string, index int) bool {
 	for _, way := range []string{"native", "generic"} {
-		pins, _ := filepath.Glob(filepath.Join(filepath.Dir(folder), "v*", pinName(way, name)))
+		pins, _ := filepath.Glob(filepath.Join(filepath.Dir(e.folder), "v*", pinName(way, name)))
 		for _, pin := range pins {
 			l, err := link.LoadPinnedLink(pin, nil)
 			if err != nil {
 				continue
 			}
-			if linkedTo(l) == index && (!generic || way == "generic") && l.Update(e.t.prog) == nil && l.Pin(filepath.Join(folder, pinName(way, name))) == nil {
-				e.kept = append(e.kept, l)
-				return way, true
+			if linkedTo(l) == index && (!e.o.Generic || way == "generic") && l.Update(e.t.prog) == nil && l.Pin(filepath.Join(e.folder, pinName(way, name))) == nil {
+				e.links[name] = attached{l, way}
+				return true
 			}
 			_ = l.Unpin()
 			_ = l.Close()
 		}
 	}
-	return "", false
+	return false
 }
 
 // linkedTo is the index of a link's interface; 0: it is gone.

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
 	"github.com/dejpha/dejpha/block"
@@ -17,11 +19,21 @@ const batchMax = 4096 // entries a system call
 // Enforcer holds blocks in an XDP program's maps. It is a block.Enforcer.
 type Enforcer struct {
 	t      *tables
-	name   string
+	name   atomic.Pointer[string]
 	sizes  block.Sizes
 	groups map[netip.Prefix]*group // of the limits' targets; Apply's and Load's goroutine
 	next   uint32                  // number of the next group
-	kept   []closer
+
+	o      Options
+	folder string // of the pins
+	links  map[string]attached
+	fresh  map[string]bool // interfaces attached by this process, not taken over
+}
+
+// attached is the program on one interface.
+type attached struct {
+	l   link.Link
+	way string
 }
 
 // group is a target in the kernel and how many limits it has.
@@ -30,16 +42,16 @@ type group struct {
 	limits map[block.LimitKey]bool
 }
 
-type closer interface{ Close() error }
-
 func newEnforcer(t *tables, name string) *Enforcer {
 	most := func(name string) int { return int(t.maps[name].MaxEntries()) }
-	return &Enforcer{t: t, name: name, groups: map[netip.Prefix]*group{}, next: 1, sizes: block.Sizes{
+	e := &Enforcer{t: t, links: map[string]attached{}, groups: map[netip.Prefix]*group{}, next: 1, sizes: block.Sizes{
 		Hosts: min(most(mapHost4), most(mapHost6)), Prefixes: most(mapNets), Limits: most(mapLimits), Guard: most(mapGuard)}}
+	e.name.Store(&name)
+	return e
 }
 
 // Name says which way it is: "XDP (eth0 native, eth1 generic)".
-func (e *Enforcer) Name() string { return e.name }
+func (e *Enforcer) Name() string { return *e.name.Load() }
 
 // Sizes are what the maps hold, which a process before this one may have made.
 func (e *Enforcer) Sizes() block.Sizes { return e.sizes }
@@ -66,8 +78,8 @@ func (e *Enforcer) SetNext(p *ebpf.Program) error {
 // Close lets go of the maps, the program and the links. Pinned ones stay in force.
 func (e *Enforcer) Close() error {
 	e.t.close()
-	for _, c := range e.kept {
-		_ = c.Close()
+	for _, a := range e.links {
+		_ = a.l.Close()
 	}
 	return nil
 }

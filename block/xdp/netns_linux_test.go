@@ -223,15 +223,31 @@ func TestAnotherVersionIsTakenOver(t *testing.T) {
 // An interface that went and came back gets the program anew; another one that is asked for instead lets go of the first.
 func TestInterfacesComeAndGo(t *testing.T) {
 	w := newWire(t)
-	e := w.open(t, Options{})
-	_ = e.Close()
-	ip(t, "-n", w.a, "link", "del", "dx0")
+	var said []string
+	running := w.open(t, Options{Say: func(line string) { said = append(said, line) }})
+	ip(t, "-n", w.a, "link", "set", "dx0", "down")
+	ip(t, "-n", w.a, "link", "set", "dx0", "name", "dx5")
+	tend := func() {
+		t.Helper()
+		in(t, w.a, func() {
+			if err := running.Tend(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	tend() // renamed, it is still the same
+	ip(t, "-n", w.a, "link", "del", "dx5")
+	tend() // gone
 	ip(t, "-n", w.a, "link", "add", "dx0", "type", "veth", "peer", "name", "dx1", "netns", w.b)
 	ip(t, "-n", w.a, "addr", "add", "10.0.0.1/24", "dev", "dx0")
 	ip(t, "-n", w.a, "link", "set", "dx0", "up")
 	ip(t, "-n", w.b, "addr", "add", "10.0.0.2/24", "dev", "dx1")
 	ip(t, "-n", w.b, "link", "set", "dx1", "up")
-	e = w.open(t, Options{})
+	if tend(); len(said) != 1 || !strings.Contains(said[0], "dx0 is back") {
+		t.Errorf("said %q", said)
+	}
+	_ = running.Close()
+	e := w.open(t, Options{})
 	apply := func(p string) {
 		now := time.Now().UnixNano()
 		if err := e.Apply(block.Changes{Now: now, Block: []block.Entry{{Prefix: block.Host(addr(p)), Until: now + hour}}}); err != nil {
