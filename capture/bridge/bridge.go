@@ -25,6 +25,7 @@ type Options struct {
 	Patience    time.Duration // how long the process may be silent before the kernel takes over; default 200 ms
 	Buffer      int           // bytes of frames that may wait on an interface; default 16 MiB
 	Wait        time.Duration // how long Next waits before it says ErrIdle; default a quarter of Patience
+	classic     bool          // of a test: as if the kernel were older than 6.6
 	Folder      string        // of pins, on a BPF file system; default one of the system's
 }
 

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -96,7 +97,8 @@ func openLine(o *Options, index [2]int) (*line, error) {
 		return nil, refusal("the bridge's filter", err)
 	}
 	for i := range l.links {
-		if l.links[i], err = carry(l, i, index, filepath.Join(folder, pinLinks[i])); err != nil {
+		l.at(side(i, sideIndex)).Store(uint64(index[i]))
+		if l.links[i], err = carry(l, i, index, filepath.Join(folder, pinLinks[i]), o.classic); err != nil {
 			l.close()
 			return nil, err
 		}
@@ -163,8 +165,8 @@ func (l *line) alone(patience time.Duration) error {
 	return nil
 }
 
-// carry attaches one side's program, or puts it in the place of the one that is attached.
-func carry(l *line, which int, index [2]int, pin string) (link.Link, error) {
+// carry attaches one side's program, or puts it in the place of the one that is attached. classic: as an older kernel would.
+func carry(l *line, which int, index [2]int, pin string, classic bool) (link.Link, error) {
 	program, err := ebpf.NewProgram(carrySpec(l.table, l.fate, which, index[1-which]))
 	if err != nil {
 		return nil, refusal("the bridge's program", err)
@@ -177,9 +179,16 @@ func carry(l *line, which int, index [2]int, pin string) (link.Link, error) {
 		_ = old.Close() // of an interface that is gone
 		_ = os.Remove(pin)
 	}
-	fresh, err := link.AttachTCX(link.TCXOptions{Interface: index[which], Program: program, Attach: ebpf.AttachTCXIngress})
+	var fresh link.Link
+	if !classic {
+		fresh, err = link.AttachTCX(link.TCXOptions{Interface: index[which], Program: program, Attach: ebpf.AttachTCXIngress})
+	}
+	if classic || errors.Is(err, ebpf.ErrNotSupported) {
+		l.at(side(which, sideClassic)).Store(1)
+		return nil, attachClassic(index[which], program.FD())
+	}
 	if err != nil {
-		return nil, refusal("a program at the traffic classifier (TCX, Linux 6.6)", err)
+		return nil, refusal("a program at the traffic classifier", err)
 	}
 	if err := fresh.Pin(pin); err != nil {
 		_ = fresh.Close()
@@ -208,23 +217,44 @@ func unused(folder string, index [2]int) error {
 	}
 	name := filepath.Base(folder)
 	for _, other := range others {
-		if other.Name() == name || filepath.Ext(strings.ReplaceAll(other.Name(), ",", ".")) != filepath.Ext(strings.ReplaceAll(name, ",", ".")) {
+		at, err := standing(filepath.Join(filepath.Dir(folder), other.Name()))
+		if err != nil || other.Name() == name || namespaceOf(other.Name()) != namespaceOf(name) {
 			continue
 		}
-		for _, pin := range pinLinks {
-			l, err := link.LoadPinnedLink(filepath.Join(filepath.Dir(folder), other.Name(), pin), nil)
-			if err != nil {
-				continue
-			}
-			at := attachedTo(l)
-			_ = l.Close()
-			if at == index[0] || at == index[1] {
+		for _, x := range index {
+			if at[0].index == x || at[1].index == x {
 				pair := strings.Split(other.Name(), ",")
 				return fmt.Errorf("%w: it is bridged already, as %s,%s; `dejpha unbridge %s,%s` ends that", ErrInUse, pair[0], pair[1], pair[0], pair[1])
 			}
 		}
 	}
 	return nil
+}
+
+// namespaceOf is the network namespace in the name of a bridge's folder.
+func namespaceOf(name string) string { return name[strings.LastIndexByte(name, ',')+1:] }
+
+// stand is where a side's program stands.
+type stand struct {
+	index   int
+	classic bool
+}
+
+// standing reads where the programs of a pinned bridge stand.
+func standing(folder string) (at [2]stand, err error) {
+	m, err := ebpf.LoadPinnedMap(filepath.Join(folder, pinTable), nil)
+	if err != nil {
+		return at, err
+	}
+	defer m.Close()
+	b, err := m.LookupBytes(uint32(0))
+	if err != nil || len(b) < tableBytes {
+		return at, errors.Join(err, fs.ErrNotExist)
+	}
+	for i := range at {
+		at[i] = stand{int(binary.NativeEndian.Uint64(b[side(i, sideIndex):])), binary.NativeEndian.Uint64(b[side(i, sideClassic):]) != 0}
+	}
+	return at, nil
 }
 
 // Remove takes a bridge away: the kernel carries nothing between the interfaces any more. folder as in Options. An error that
@@ -236,6 +266,17 @@ func Remove(left, right, folder string) error {
 	}
 	if _, err := os.Stat(home); err != nil {
 		return fmt.Errorf("no bridge of %s and %s: %w", left, right, err)
+	}
+	at, err := standing(home)
+	if err == nil {
+		for _, x := range at {
+			if x.classic {
+				err = errors.Join(err, detachClassic(x.index))
+			}
+		}
+		if err != nil {
+			return err
+		}
 	}
 	for _, name := range pinLinks { // detached at once: what is only unpinned lives on for a moment
 		if l, err := link.LoadPinnedLink(filepath.Join(home, name), nil); err == nil {

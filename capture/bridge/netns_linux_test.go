@@ -33,7 +33,7 @@ func pins(t *testing.T) string {
 	if err := bpfThere(bpfRoot); err != nil {
 		t.Skip(err)
 	}
-	folder := filepath.Join(bpfRoot, fmt.Sprintf("dejpha-test-%d-%s", os.Getpid(), t.Name()))
+	folder := filepath.Join(bpfRoot, fmt.Sprintf("dejpha-test-%d-%s", os.Getpid(), strings.ReplaceAll(t.Name(), "/", "-")))
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	return folder
 }
@@ -172,8 +172,14 @@ func (e *ethernet) receive(t *testing.T, want int) (numbers []uint32, tags []uin
 // Every frame goes through once and whole, both ways, whatever it holds: TCP in the large pieces that a kernel makes of it,
 // frames of no known protocol, VLAN tags. What is dropped does not, and the counts are exact.
 func TestFramesGoThrough(t *testing.T) {
+	for name, classic := range map[string]bool{"TCX": false, "clsact": true} {
+		t.Run(name, func(t *testing.T) { testFramesGoThrough(t, classic) })
+	}
+}
+
+func testFramesGoThrough(t *testing.T, classic bool) {
 	l := nettest.Joined(t)
-	s := open(t, l, Options{Patience: never, Folder: pins(t)})
+	s := open(t, l, Options{Patience: never, Folder: pins(t), classic: classic})
 	left, right := raw(t, l.Attacker), raw(t, l.Server)
 	const all = 700
 	dropped := uint64(0)
@@ -315,9 +321,15 @@ func TestSilence(t *testing.T) {
 
 // An interface is in one bridge, a bridge has one process, and Remove ends it.
 func TestOneBridge(t *testing.T) {
+	for name, classic := range map[string]bool{"TCX": false, "clsact": true} {
+		t.Run(name, func(t *testing.T) { testOneBridge(t, classic) })
+	}
+}
+
+func testOneBridge(t *testing.T, classic bool) {
 	l := nettest.Joined(t)
 	folder := pins(t)
-	s := open(t, l, Options{Patience: 200 * time.Millisecond, Folder: folder})
+	s := open(t, l, Options{Patience: time.Second, Folder: folder, classic: classic})
 	end := run(t, s, accept)
 	try := func(left, right string) error {
 		var src capture.Inline
@@ -345,6 +357,13 @@ func TestOneBridge(t *testing.T) {
 	}
 	end()
 	_ = s.Close()
+	s = open(t, l, Options{Patience: time.Second, Folder: folder, classic: classic}) // takes up what is there
+	_ = s.Close()
+	passing, came := raw(t, l.Attacker), raw(t, l.Server)
+	passing.send(t, 0, 10, 0)
+	if n, _ := came.receive(t, 10); len(n) != 10 {
+		t.Errorf("%d frames passed a bridge without a process, want each of 10 once", len(n))
+	}
 	var err, again error
 	nettest.In(t, l.Shield, func() {
 		err = Remove(nettest.Left, nettest.Right, folder)

@@ -20,7 +20,7 @@ const (
 	fieldBeat     = 16 // the process's heartbeat; 0: it does not want frames
 
 	sideFirst = 64 // of the left interface's fields; the right one's come sideBytes later
-	sideBytes = 64
+	sideBytes = 128
 
 	// Of a side; counts only grow.
 	sidePassed  = 0  // frames sent on without being shown
@@ -31,6 +31,8 @@ const (
 	sideBlock   = 40 // 1: drop what is not shown
 	toldPassed  = 48 // what of the counts is on record; the process's own
 	toldStopped = 56
+	sideIndex   = 64 // the interface's; the process's own
+	sideClassic = 72 // 1: its program stands at clsact; 0: at TCX
 )
 
 // table is the process's view.
