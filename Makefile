@@ -6,7 +6,7 @@ WEB     := console/web
 PAGE    := $(if $(wildcard $(WEB)/package.json),$(WEB)/dist/index.html)
 export CGO_ENABLED := 0
 
-.PHONY: build run test e2e kills spoil fuzz lint bench bench-block conformance score bench-peer clean
+.PHONY: build run test e2e kills spoil fuzz lint bench bench-block conformance score bench-peer bench-live clean
 
 build: $(PAGE)
 	$(GO) build -o bin/dejpha ./cmd/dejpha
@@ -65,6 +65,11 @@ score: build
 
 bench-peer: build
 	scripts/bench-peer.sh $(SHARED)
+
+# On veth in namespaces of its own, as root; ROUNDS of each side, in turn.
+ROUNDS ?= 5
+bench-live: build
+	scripts/bench-live.sh $(SHARED) $(ROUNDS)
 
 clean:
 	rm -rf bin var $(WEB)/dist/[!.]*

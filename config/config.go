@@ -54,6 +54,8 @@ type Config struct {
 	ActionOrder []string
 	AlertsMax   int
 
+	StatsEvery int64 // ns between two records of statistics of a live run
+
 	Memory      int64    // bytes the tables share
 	Protected   []string // networks; empty: the private ranges
 	Authorised  []string // origins whose attacks are shown and not counted
@@ -64,6 +66,7 @@ type Config struct {
 	BlockMode   string // off, rehearse, on
 	BlockWay    string // auto, xdp, nft, none
 	Interfaces  []string
+	Filters     map[string]string // by interface: what afpacket.ReadFilter takes
 	Inline      Inline
 	Copied      [][2]string // of a suricata.yaml: pairs of interfaces copied to each other, packets stopped between them
 	Listen      string      // of the console
@@ -95,6 +98,8 @@ const (
 	memoryLeast = 32 << 20
 	keepLeast   = 1 << 20
 	daysMost    = 36500
+	statsEvery  = 8e9 // ns; Suricata's default
+	statsMost   = 24 * 3600
 )
 
 // Default is the configuration without a file.
@@ -111,7 +116,7 @@ func Default() *Config {
 			"FILE_DATA_PORTS": "[$HTTP_PORTS,110,143]", "FTP_PORTS": "21", "GENEVE_PORTS": "6081", "VXLAN_PORTS": "4789", "TEREDO_PORTS": "3544", "SIP_PORTS": "[5060, 5061]",
 		},
 		References: true, Midstream: true, StreamChecksums: true, Checksums: true,
-		BlockMode: "rehearse", BlockWay: "auto",
+		BlockMode: "rehearse", BlockWay: "auto", StatsEvery: statsEvery,
 		EveFile: "eve.json", Memory: 512 << 20, Listen: "127.0.0.1:8470", State: "var",
 	}
 }

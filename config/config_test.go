@@ -231,3 +231,30 @@ func TestIncludesTakeTheirTurn(t *testing.T) {
 		}
 	}
 }
+
+func TestInterfacesHaveFilters(t *testing.T) {
+	own := filepath.Join(t.TempDir(), "dejpha.yaml")
+	other := filepath.Join(t.TempDir(), "suricata.yaml")
+	write := func(name, text string) {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(own, "interfaces:\n  - eth0\n  - {name: eth1, filter: not port 22}\n")
+	write(other, "%YAML 1.1\n---\naf-packet:\n  - interface: eth0\n    cluster-id: 99\n    rollover: yes\n  - interface: eth1\n    bpf-filter: not port 22\n  - interface: default\nstats:\n  interval: 3\n")
+	for _, name := range []string{own, other} {
+		c, warnings, err := Load(name, nil)
+		if err != nil || !slices.Equal(c.Interfaces, []string{"eth0", "eth1"}) || len(c.Filters) != 1 || c.Filters["eth1"] != "not port 22" {
+			t.Errorf("%s: %v %v %v", name, err, c.Interfaces, c.Filters)
+		}
+		if name == other && (len(warnings) != 1 || !strings.HasSuffix(warnings[0], "does not apply here: af-packet.rollover") || c.StatsEvery != 3e9) {
+			t.Errorf("%q, statistics every %d ns", warnings, c.StatsEvery)
+		}
+	}
+	for _, text := range []string{"interfaces: [{filter: tcp}]", "interfaces: [{name: eth0, filtre: tcp}]"} {
+		write(own, text)
+		if _, _, err := Load(own, nil); err == nil || !strings.Contains(err.Error(), ":1:") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

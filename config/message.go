@@ -140,8 +140,11 @@ var applied = []string{
 	"vars.address-groups", "vars.port-groups", "classification-file", "reference-config-file", "threshold-file", "default-rule-path", "rule-files",
 	"stream.midstream", "stream.async-oneside", "stream.inline", "stream.checksum-validation", "stream.reassembly.depth", "vlan.use-for-tracking",
 	"decoder.teredo.enabled", "decoder.vxlan.enabled", "decoder.geneve.enabled", "pcap-file.checksum-checks", "host-os-policy", "flow-timeouts",
-	"app-layer.protocols", "outputs", "packet-alert-max", "action-order", "unix-command.enabled", "unix-command.filename", "nfq.fail-open", "af-packet",
+	"app-layer.protocols", "outputs", "packet-alert-max", "action-order", "stats.interval", "unix-command.enabled", "unix-command.filename", "nfq.fail-open", "af-packet",
 }
+
+// packetKeys are those of an interface below af-packet that are read, and those whose effect is there anyway.
+var packetKeys = []string{"interface", "bpf-filter", "copy-mode", "copy-iface", "cluster-id", "cluster-type", "defrag", "use-mmap", "mmap-locked", "tpacket-v3", "checksum-checks"}
 
 // notApplied names what the tree says and nobody reads: the shortest paths under which nothing is read, sorted.
 func (t tree) notApplied() []string {
@@ -149,6 +152,16 @@ func (t tree) notApplied() []string {
 	if l, ok := t["outputs"].([]any); ok {
 		for _, o := range l {
 			left = append(left, otherOutputs(o)...)
+		}
+	}
+	if l, ok := t["af-packet"].([]any); ok {
+		for _, x := range l {
+			m, _ := x.(map[string]any)
+			for k := range m {
+				if !slices.Contains(packetKeys, k) {
+					left = append(left, "af-packet."+k)
+				}
+			}
 		}
 	}
 	slices.Sort(left)

@@ -19,7 +19,7 @@ type own struct {
 	Authorised []string            `yaml:"authorised"`
 	Decoys     []string            `yaml:"decoys"`
 	Zones      map[string][]string `yaml:"zones"`
-	Interfaces []string            `yaml:"interfaces"`
+	Interfaces []ownInterface      `yaml:"interfaces"`
 	Inline     ownInline           `yaml:"inline"`
 	Rules      []string            `yaml:"rules"`
 	Guard      []string            `yaml:"guard"`
@@ -48,6 +48,32 @@ type own struct {
 		Packet      bool     `yaml:"packet"`
 		CommunityID bool     `yaml:"community-id"`
 	} `yaml:"records"`
+}
+
+// ownInterface is one interface to watch: its name alone, or with more.
+type ownInterface struct {
+	Name   string `yaml:"name"`
+	Filter string `yaml:"filter"`
+}
+
+// UnmarshalYAML implements yaml.InterfaceUnmarshaler.
+func (x *ownInterface) UnmarshalYAML(unmarshal func(any) error) error {
+	if unmarshal(&x.Name) == nil {
+		return nil
+	}
+	type plain ownInterface
+	return unmarshal((*plain)(x))
+}
+
+// watch adds an interface.
+func (c *Config) watch(name, filter string) {
+	c.Interfaces = append(c.Interfaces, name)
+	if filter != "" {
+		if c.Filters == nil {
+			c.Filters = map[string]string{}
+		}
+		c.Filters[name] = filter
+	}
 }
 
 // ownKeep is how much of one store is kept.
@@ -164,8 +190,14 @@ func (o *own) fill(c *Config) error {
 	if err := o.blocks(c); err != nil {
 		return err
 	}
-	c.Protected, c.Authorised, c.Decoys, c.Zones, c.Interfaces, c.RuleFiles = o.Protected, o.Authorised, o.Decoys, o.Zones, o.Interfaces, o.Rules
+	c.Protected, c.Authorised, c.Decoys, c.Zones, c.RuleFiles = o.Protected, o.Authorised, o.Decoys, o.Zones, o.Rules
 	c.Payload, c.Packet, c.CommunityID = o.Records.Payload, o.Records.Packet, o.Records.CommunityID
+	for i, x := range o.Interfaces {
+		if x.Name == "" {
+			return wrong{fmt.Sprintf("interfaces[%d]", i), "an interface needs a name"}
+		}
+		c.watch(x.Name, x.Filter)
+	}
 	if o.State != "" {
 		c.State = o.State
 	}

@@ -37,6 +37,14 @@ func (c *Config) suricata(t tree, own bool) error {
 			c.Checksums = b
 		}
 	}
+	c.afPacket(t)
+	if v, ok := t.get("stats.interval"); ok {
+		n, err := strconv.ParseInt(fmt.Sprint(v), 10, 64)
+		if err != nil || n < 1 || n > statsMost {
+			return fmt.Errorf("stats.interval: %v is not a number of seconds from 1 to %d", v, statsMost)
+		}
+		c.StatsEvery = n * 1e9
+	}
 	c.policies(t)
 	c.timeouts(t)
 	c.protocols(t)
@@ -93,6 +101,23 @@ func (c *Config) ruleFiles(t tree) {
 				}
 				c.RuleFiles = append(c.RuleFiles, name)
 			}
+		}
+	}
+}
+
+// afPacket takes over which interfaces are watched and their filters; "default" is a name for no interface,
+// and what is copied to another interface is no tap.
+func (c *Config) afPacket(t tree) {
+	v, _ := t.get("af-packet")
+	l, _ := v.([]any)
+	for _, x := range l {
+		m, _ := x.(map[string]any)
+		name, filter := m["interface"], m["bpf-filter"]
+		if filter == nil {
+			filter = ""
+		}
+		if mode := m["copy-mode"]; name != nil && fmt.Sprint(name) != "default" && (mode == nil || fmt.Sprint(mode) == "none") {
+			c.watch(fmt.Sprint(name), fmt.Sprint(filter))
 		}
 	}
 }

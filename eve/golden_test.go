@@ -180,7 +180,7 @@ func TestCommunityID(t *testing.T) {
 
 // TestStatsNameEveryDecodeEvent: the counters are nested by layer and none is lost or met twice.
 func TestStatsNameEveryDecodeEvent(t *testing.T) {
-	s := Stats{At: at, Packets: 3, Bytes: 180, Live: true, KernelDrops: 1, Decode: make([]uint64, len(decode.EventNames))}
+	s := Stats{At: at, Packets: 3, Bytes: 180, KernelDrops: 1, Shares: []Share{{3, 1}, {1, 0}}, Decode: make([]uint64, len(decode.EventNames))}
 	for i := range s.Decode {
 		s.Decode[i] = uint64(1000 + i)
 	}

@@ -13,11 +13,26 @@ type Stats struct {
 	Packets, Bytes           uint64
 	Decode                   []uint64 // by decode event
 	Flows                    uint64
-	Live                     bool   // the source was live: its drops are told
-	KernelDrops              uint64 // of a live source
+	KernelDrops              uint64  // of live traffic
+	Shares                   []Share // of live traffic: each worker's; nil: a recording
 	Alerts, AlertsOverflowed uint64
 	Gaps, Sessions           uint64 // of TCP
 	Rules, Refused           int
+}
+
+// Share is what the kernel counted for one worker: Packets holds the drops.
+type Share struct{ Packets, KernelDrops uint64 }
+
+// Add adds a worker's part: all that it counts for itself.
+func (s *Stats) Add(o *Stats) {
+	s.Bytes += o.Bytes
+	s.Flows += o.Flows
+	s.Gaps += o.Gaps
+	s.Sessions += o.Sessions
+	s.AlertsOverflowed += o.AlertsOverflowed
+	for i, n := range o.Decode {
+		s.Decode[i] += n
+	}
 }
 
 // AppendStats appends one stats line with its newline. Decode events are grouped by the layer before their dot.
@@ -25,11 +40,21 @@ func AppendStats(dst []byte, s *Stats) []byte {
 	dst = append(dst, '{')
 	dst = jsonline.KeyTime(dst, "timestamp", s.At)
 	dst = append(dst, `,"event_type":"stats","stats":{`...)
-	if s.Live {
+	if s.Shares != nil {
 		dst = append(dst, `"capture":{`...)
 		dst = jsonline.KeyUint(dst, "kernel_packets", s.Packets+s.KernelDrops)
 		dst = jsonline.KeyUint(dst, "kernel_drops", s.KernelDrops)
-		dst = append(dst, "},"...)
+		dst = append(dst, `,"workers":[`...)
+		for i, x := range s.Shares {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(dst, '{')
+			dst = jsonline.KeyUint(dst, "kernel_packets", x.Packets)
+			dst = jsonline.KeyUint(dst, "kernel_drops", x.KernelDrops)
+			dst = append(dst, '}')
+		}
+		dst = append(dst, "]},"...)
 	}
 	dst = append(dst, `"decoder":{`...)
 	dst = jsonline.KeyUint(dst, "pkts", s.Packets)

@@ -65,6 +65,7 @@ var plan = []roomPlan{
 	{"cases", []string{"shield", "config", "capture", "capture/*", "decode", "rules", "attack"}, "the runner of case files; tests only"},
 	{"cmd/*", []string{"shield", "shield/way", "config", "control", "rule", "attack", "block", "block/*", "block/way", "evidence", "console", "capture", "capture/*", "detect", "app", "rules", "samples"}, "flags, messages, exit codes"},
 	{"e2e", []string{"attack"}, "stories of real tools against real servers in own network namespaces; tests only"},
+	{"scripts/livebench", []string{"capture", "capture/*"}, "the sender of the live bench; no part of the program"},
 	{"house", nil, "tests about the house itself"},
 }
 

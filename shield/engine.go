@@ -48,6 +48,7 @@ type engine struct {
 	done    sync.WaitGroup
 	own     *epoch // with one worker
 	ownSize int
+	told    []*eve.Stats // what live workers told last
 	eager   bool         // visit the merge point after every frame: a person watches
 	trial   *trial.Trial // nil: the shield does not stand in the way
 	release atomic.Bool  // it steps aside
@@ -259,26 +260,34 @@ func (e *engine) flush(closes uint64) {
 	e.filled = 0
 }
 
-// stats writes the engine's counters.
+// figures are the worker's part of a record of statistics.
+func (w *worker) figures() *eve.Stats {
+	f := &eve.Stats{Bytes: w.counts.Bytes, Flows: w.counts.Flows, Gaps: w.streams.Counters.Gaps, Sessions: w.streams.Counters.Sessions, Decode: w.counts.Decode[:]}
+	if w.detect != nil {
+		f.AlertsOverflowed = w.detect.Stats.Overflow
+	}
+	return f
+}
+
+// stats writes the engine's counters. Live workers go on meanwhile and have told theirs.
 func (e *engine) stats() {
 	if !e.set.writes("stats") {
 		return
 	}
-	s := eve.Stats{At: max(e.clock.Now(), 0), Packets: e.number, Alerts: e.merge.sum.Alerts, Decode: make([]uint64, len(decode.EventNames))}
-	s.Live, s.KernelDrops = e.set.live, e.merge.sum.Ledger.KernelDrops
+	sum := e.merge.sum
+	s := eve.Stats{At: max(e.clock.Now(), e.merge.now, 0), Packets: e.number, Alerts: sum.Alerts, Decode: make([]uint64, len(decode.EventNames)), KernelDrops: sum.Ledger.KernelDrops}
+	for _, l := range sum.Workers {
+		s.Shares = append(s.Shares, eve.Share{Packets: l.Received, KernelDrops: l.KernelDrops})
+		s.Packets += l.Received - l.KernelDrops - l.Shed
+	}
 	if e.set.set != nil {
 		s.Rules, s.Refused = e.set.set.Len(), e.set.refused
 	}
-	for _, w := range e.workers {
-		s.Bytes += w.counts.Bytes
-		s.Flows += w.counts.Flows
-		s.Gaps += w.streams.Counters.Gaps
-		s.Sessions += w.streams.Counters.Sessions
-		for i, n := range w.counts.Decode {
-			s.Decode[i] += n
-		}
-		if w.detect != nil {
-			s.AlertsOverflowed += w.detect.Stats.Overflow
+	for i, w := range e.workers {
+		if !e.set.live {
+			s.Add(w.figures())
+		} else if e.told[i] != nil {
+			s.Add(e.told[i])
 		}
 	}
 	e.merge.write(eve.AppendStats(nil, &s))

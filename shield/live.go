@@ -7,10 +7,9 @@ import (
 	"math"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/dejpha/dejpha/capture"
-	"github.com/dejpha/dejpha/capture/afpacket"
+	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/shield/clock"
 	"github.com/dejpha/dejpha/shield/trial"
 )
@@ -30,18 +29,6 @@ const (
 	ahead       = 32           // stretches that a worker may be ahead of the merge point, which syncs files
 )
 
-// Listen opens interfaces for a run of so many workers. say is told in one line each what happens to them. Its errors
-// are afpacket's.
-func Listen(interfaces []string, workers int, say func(string)) ([]capture.Live, error) {
-	var names []string
-	for _, name := range interfaces {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return afpacket.OpenGroup(afpacket.Options{Interfaces: names, Now: func() int64 { return time.Now().UnixNano() }, Say: say}, workers)
-}
-
 // tap is a worker at its source. Owner: its goroutine, until its last stretch is handed over.
 type tap struct {
 	*worker
@@ -54,6 +41,7 @@ type tap struct {
 	due     int64  // when the stretch ends, on the clock
 	ticked  int64
 	counted int64
+	told    int64 // when its figures were last told
 	last    capture.Stats
 	idle    chan *epoch
 	out     chan<- stretch
@@ -87,13 +75,17 @@ func (e *engine) watch(sources []capture.Live, now int64, stop <-chan struct{}, 
 		clocks[i], taps[i] = now, t
 		go t.run()
 	}
-	e.merge.sum.Workers = make([]Ledger, len(sources))
+	e.merge.sum.Workers, e.told = make([]Ledger, len(sources)), make([]*eve.Stats, len(sources))
+	due := now + e.set.config.StatsEvery
 	for running := len(taps); running > 0; {
 		select {
 		case s := <-stretches:
 			t := s.from
 			clocks[t.place] = s.what.now
 			e.merge.sum.Workers[t.place].Add(s.what.ledger)
+			if s.what.told != nil {
+				e.told[t.place] = s.what.told
+			}
 			if s.last {
 				clocks[t.place], running = math.MaxInt64, running-1
 				err = errors.Join(err, s.err)
@@ -101,6 +93,10 @@ func (e *engine) watch(sources []capture.Live, now int64, stop <-chan struct{}, 
 			s.what.now = min(s.what.now, slices.Min(clocks))
 			e.merge.apply([]*epoch{s.what})
 			s.what.reset()
+			if at := e.merge.now; at >= due {
+				e.stats()
+				due = at + e.set.config.StatsEvery
+			}
 			t.idle <- s.what
 			if len(stretches) == 0 {
 				pause()
@@ -121,7 +117,6 @@ func (e *engine) watch(sources []capture.Live, now int64, stop <-chan struct{}, 
 		}
 	}
 	for _, t := range taps {
-		e.number += t.read
 		e.clock.Add(&t.clock)
 	}
 	return err
@@ -207,6 +202,10 @@ func (t *tap) hand(s stretch) {
 	now := t.clock.Now()
 	t.count(now, s.last)
 	o := t.worker.out
+	if every := t.set.config.StatsEvery / 2; s.last || now >= t.told+every {
+		o.told, t.told = t.figures(), now
+		o.told.Decode = slices.Clone(o.told.Decode)
+	}
 	o.now, o.settled = now, true
 	o.jumps, o.stamp = t.clock.Jumps, t.clock.Stamps()
 	s.from, s.what = t, o

@@ -14,16 +14,16 @@ import (
 
 // Options of Open. Zero values are the defaults.
 type Options struct {
-	Interfaces []string      // names; at most interfacesMax
-	Now        func() int64  // the wall clock, ns since 1970 UTC
-	Say        func(string)  // what happens to an interface, one line each, once, from any worker's goroutine; nil: nobody listens
-	NoPromisc  bool          // see only what is meant for this machine
-	Snaplen    uint32        // bytes of a frame kept; default all
-	Filter     []Instruction // classic BPF, run by the kernel; nil: everything
-	BlockBytes int           // of one ring block: a power of two, at least 64 KiB, so that every frame fits; default 512 KiB
-	Blocks     int           // blocks of one ring; default 64, less with many workers. Halved as long as the kernel lacks the memory
-	Retire     time.Duration // how long the kernel holds a block that is not full; default 8 ms
-	Wait       time.Duration // how long Next waits before it says ErrIdle; default 100 ms
+	Interfaces []string                 // names; at most interfacesMax
+	Now        func() int64             // the wall clock, ns since 1970 UTC
+	Say        func(string)             // what happens to an interface, one line each, once, from any worker's goroutine; nil: nobody listens
+	NoPromisc  bool                     // see only what is meant for this machine
+	Snaplen    uint32                   // bytes of a frame kept; default all
+	Filters    map[string][]Instruction // by interface: classic BPF, run by the kernel; nil: everything
+	BlockBytes int                      // of one ring block: a power of two, at least 64 KiB, so that every frame fits; default 512 KiB
+	Blocks     int                      // blocks of one ring; default 64, less with many workers. Halved as long as the kernel lacks the memory
+	Retire     time.Duration            // how long the kernel holds a block that is not full; default 8 ms
+	Wait       time.Duration            // how long Next waits before it says ErrIdle; default 100 ms
 }
 
 // Instruction is one of classic BPF (Linux Documentation/networking/filter.rst), field by field as
@@ -108,8 +108,10 @@ func (o *Options) check(workers int) error {
 	if o.Blocks < blocksLeast || o.Blocks > blocksMost {
 		return fmt.Errorf("%d ring blocks: expected %d to %d", o.Blocks, blocksLeast, blocksMost)
 	}
-	if len(o.Filter) > filterMax {
-		return fmt.Errorf("a filter of %d instructions: the kernel takes %d", len(o.Filter), filterMax)
+	for name, f := range o.Filters {
+		if len(f) > filterMax {
+			return fmt.Errorf("a filter of %d instructions for %s: the kernel takes %d", len(f), name, filterMax)
+		}
 	}
 	return nil
 }

@@ -69,8 +69,8 @@ func (g *group) openAll(o *Options) error {
 		return err
 	}
 	for i := range g.waiting {
-		if err := setFilter(g.waiting[i].fd, filter(o)); err != nil {
-			return refusal("this packet filter", err)
+		if err := setFilter(g.waiting[i].fd, filter(o, g.name)); err != nil {
+			return refusedFilter(g.name, err)
 		}
 	}
 	return nil

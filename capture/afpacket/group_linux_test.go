@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"slices"
 	"sync"
 	"testing"
@@ -395,4 +396,49 @@ func TestWorkersWaitForTheInterface(t *testing.T) {
 	put(t, w.b, there, all)
 	until(t, "frames", func() bool { return m.marked() == uint64(len(all)) })
 	m.end(t)
+}
+
+// An expression is compiled for the interface it stands for, and each worker's ring has it.
+func TestExpressionFiltersForAllWorkers(t *testing.T) {
+	if _, err := exec.LookPath("tcpdump"); err != nil {
+		t.Skip("needs tcpdump (Debian package)")
+	}
+	w := newWire(t)
+	w.quiet(t)
+	var code []Instruction
+	in(t, w.a, func() {
+		var err error
+		if code, err = ReadFilter(here, "udp and net 10.0.0.0/8"); err != nil {
+			t.Error(err)
+		}
+		var wrong *FilterError
+		if _, err = ReadFilter(here, "no such thing"); !errors.As(err, &wrong) {
+			t.Errorf("%v", err)
+		}
+	})
+	m := w.team(t, Options{Filters: map[string][]Instruction{here: code}}, 3, here)
+	var all [][]byte
+	for n := range uint32(pairs) {
+		all = append(all, marked(kinds[0].make(host(1+n), host(100+2*n)), n, 0), marked(kinds[2].make(host(1+n), host(100+2*n)), n, 2))
+	}
+	put(t, w.b, there, all)
+	until(t, "the datagrams", func() bool { return m.marked() == pairs })
+	m.end(t)
+	if m.stats.Received != pairs {
+		t.Errorf("%+v", m.stats)
+	}
+}
+
+// A program that the kernel will not run is the user's mistake.
+func TestKernelRefusesADamagedFilter(t *testing.T) {
+	w := newWire(t)
+	in(t, w.a, func() {
+		for _, n := range []int{1, 2} {
+			_, err := OpenGroup(Options{Interfaces: []string{here}, Now: now, Filters: map[string][]Instruction{here: {{Op: 0x28, K: 12}}}}, n)
+			var wrong *FilterError
+			if !errors.As(err, &wrong) {
+				t.Errorf("%d workers: %v", n, err)
+			}
+		}
+	})
 }

@@ -100,12 +100,12 @@ func (r *opened) arm(o *Options, shut bool) error {
 	if r.loop { // an old kernel lacks it; then the reader leaves them out
 		_ = unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1)
 	}
-	f := filter(o)
+	f := filter(o, r.name)
 	if shut {
 		f = nothing
 	}
 	if err := setFilter(r.fd, f); err != nil {
-		return refusal("this packet filter", err)
+		return refusedFilter(r.name, err)
 	}
 	if err := r.share(o); err != nil {
 		return err
@@ -236,11 +236,11 @@ func (r *ring) writeOff() {
 }
 
 // filter is the user's, or one that keeps the first bytes of everything.
-func filter(o *Options) []unix.SockFilter {
-	if o.Filter == nil {
+func filter(o *Options, name string) []unix.SockFilter {
+	if len(o.Filters[name]) == 0 {
 		return []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: o.Snaplen}}
 	}
-	return sockFilter(o.Filter)
+	return sockFilter(o.Filters[name])
 }
 
 // nothing lets no frame in, and the kernel counts none.
@@ -252,6 +252,14 @@ func sockFilter(code []Instruction) []unix.SockFilter {
 		f[i] = unix.SockFilter{Code: x.Op, Jt: x.Jt, Jf: x.Jf, K: x.K}
 	}
 	return f
+}
+
+// refusedFilter says that the kernel's check found a program that it will not run.
+func refusedFilter(name string, err error) error {
+	if errors.Is(err, unix.EINVAL) {
+		return &FilterError{"of " + name, "the kernel refuses this program: it was damaged, or is none for packets"}
+	}
+	return refusal("this packet filter", err)
 }
 
 func setFilter(fd int, f []unix.SockFilter) error {

@@ -243,6 +243,11 @@ func (r *ring) revive(o *Options) {
 		r.close()
 		r.say(o, "%s is gone; waiting for one of that name", r.name)
 	}
+	if index, _, err := lookUp(r.name); err == nil {
+		if _, up, _ := isUp(index); !up {
+			return // soon
+		}
+	}
 	err := r.open(o)
 	var unknown *UnknownInterfaceError
 	switch {

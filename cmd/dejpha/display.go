@@ -22,7 +22,7 @@ type display struct {
 	listen  string // from the command line
 	off     bool   // no console
 	console *console.Console
-	shown   shield.Shown
+	shown   shown
 }
 
 // open starts the console when the log stands.
@@ -49,7 +49,7 @@ func (d *display) open(origin, verifier string) (shield.Watcher, error) {
 		_ = c.Close()
 		return nil, err
 	}
-	d.console, d.shown = c, shield.Shown{Console: c}
+	d.console, d.shown = c, shown{Console: c}
 	if u := c.SetupURL(); u != "" {
 		fmt.Fprintf(d.w.stderr, "Console: open %s once and choose a password.\n\n", u)
 	} else {

@@ -6,10 +6,12 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/capture/afpacket"
 	"github.com/dejpha/dejpha/config"
 	"github.com/dejpha/dejpha/evidence"
@@ -26,12 +28,15 @@ type runCmd struct {
 	Rounds int           `placeholder:"N" default:"1" help:"How often the samples are played; 0: until it is stopped."`
 	Listen string        `placeholder:"ADDRESS:PORT" help:"Where the console listens; loopback only. Default console.listen, 127.0.0.1:8470."`
 	NoPage bool          `name:"no-console" help:"No console: tell of attacks on the terminal only."`
+	BPF    string        `name:"bpf" placeholder:"FILTER" help:"Look only at packets that match: an expression of pcap-filter(7), which tcpdump compiles, or file:NAME with what tcpdump -ddd printed. Default each interface's filter."`
 	Skip   time.Duration `placeholder:"TIME" help:"How far the samples' clock jumps between two rounds, so that attacks end and are sealed."`
+
+	Expression []string `arg:"" optional:"" name:"filter" help:"As --bpf."`
 }
 
 // Help is shown by run -h.
 func (runCmd) Help() string {
-	return "Example: dejpha run -i eth0\n         dejpha run --bridge eth1,eth2\n         dejpha run -q 0\n         dejpha run --pace 20ms --rounds 0 --skip 20m"
+	return "Example: dejpha run -i eth0\n         dejpha run -i eth0 --workers 4 not port 22\n         dejpha run --bridge eth1,eth2\n         dejpha run -q 0\n         dejpha run --pace 20ms --rounds 0 --skip 20m"
 }
 
 // Run watches interfaces, or plays the project's own samples through the running shield, and tells of each attack.
@@ -65,7 +70,7 @@ func (c *runCmd) Run(w *world) error {
 
 // live watches interfaces until it is interrupted.
 func (c *runCmd) live(w *world, setup *shield.Setup, names []string) error {
-	sources, err := shield.Listen(names, setup.Workers(), w.say)
+	sources, err := c.listen(names, setup, w.say)
 	if err != nil {
 		return captureError(err)
 	}
@@ -79,6 +84,29 @@ func (c *runCmd) live(w *world, setup *shield.Setup, names []string) error {
 	fmt.Fprintf(w.stdout, "Watching %s; what is counted is sealed in %s. Ctrl-C ends it.\n\n", strings.Join(names, ", "), filepath.Join(state, "evidence"))
 	show := &display{w: w, setup: setup, state: state, kind: evidence.Live, source: strings.Join(names, ", "), listen: c.Listen, off: c.NoPage}
 	return c.shielded(w, setup, show, shield.RunOptions{Live: sources, Stop: stop, Shutdown: quit})
+}
+
+// listen opens a source a worker for interfaces; each is named once, whatever the command line says.
+func (c *runCmd) listen(names []string, setup *shield.Setup, say func(string)) ([]capture.Live, error) {
+	o := afpacket.Options{Now: func() int64 { return time.Now().UnixNano() }, Say: say, Filters: map[string][]afpacket.Instruction{}}
+	for _, name := range names {
+		if slices.Contains(o.Interfaces, name) {
+			continue
+		}
+		o.Interfaces = append(o.Interfaces, name)
+		text := setup.Config.Filters[name]
+		if c.BPF != "" {
+			text = c.BPF
+		} else if len(c.Expression) > 0 {
+			text = strings.Join(c.Expression, " ")
+		}
+		code, err := afpacket.ReadFilter(name, text)
+		if err != nil {
+			return nil, err
+		}
+		o.Filters[name] = code
+	}
+	return afpacket.OpenGroup(o, setup.Workers())
 }
 
 // inTheWay stands between attackers and their targets until it is interrupted.
@@ -141,8 +169,9 @@ func captureError(err error) error {
 		return err
 	}
 	var unknown *afpacket.UnknownInterfaceError
+	var filter *afpacket.FilterError
 	switch {
-	case errors.As(err, &unknown):
+	case errors.As(err, &unknown), errors.As(err, &filter):
 		return coded{exitUsage, err}
 	case errors.Is(err, afpacket.ErrPrivilege):
 		return coded{exitPrivilege, fmt.Errorf("%w; it takes CAP_NET_RAW: run as root, or once `setcap cap_net_raw+ep` on this program", err)}
