@@ -3,14 +3,16 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
 // Inline is how the shield stands in the traffic's way. The zero value: it does not, it watches.
 type Inline struct {
 	Bridge   [2]string     // interfaces that are joined, "" both: none
-	Queue    int           // number of netfilter's queue, valid if HasQueue
-	HasQueue bool          //
+	Queues   [2]int        // numbers of netfilter's queues, first and last, valid if HasQueue; each has a worker of its own
+	HasQueue bool          // the shield stands there
 	Block    [2]bool       // what comes in on that side of the bridge is dropped while the shield is silent; [0] is the queue's too
 	Patience time.Duration // how long the shield may be silent; 0: 200 ms
 }
@@ -21,7 +23,7 @@ func (i *Inline) On() bool { return i.HasQueue || i.Bridge[0] != "" }
 // ownInline is the section of dejpha.yaml.
 type ownInline struct {
 	Bridge    []string `yaml:"bridge"`
-	Queue     *int     `yaml:"queue"`
+	Queue     string   `yaml:"queue"`
 	OnFailure []string `yaml:"on-failure"`
 	Patience  string   `yaml:"patience"`
 }
@@ -29,6 +31,7 @@ type ownInline struct {
 // Bounds of the section's values.
 const (
 	queueMost     = 65535
+	queuesMost    = 64 // at once
 	patienceLeast = 20 * time.Millisecond
 	patienceMost  = 60 * time.Second
 )
@@ -45,14 +48,15 @@ func (o *ownInline) fill(c *Inline) error {
 	default:
 		return wrong{"inline.bridge", fmt.Sprintf("a bridge joins two interfaces, not %d; write [eth1, eth2]", len(o.Bridge))}
 	}
-	if o.Queue != nil {
-		if *o.Queue < 0 || *o.Queue > queueMost {
-			return wrong{"inline.queue", fmt.Sprintf("%d is not between 0 and %d", *o.Queue, queueMost)}
+	if o.Queue != "" {
+		var err error
+		if c.Queues, err = Queues(o.Queue); err != nil {
+			return wrong{"inline.queue", err.Error()}
 		}
 		if c.Bridge[0] != "" {
 			return wrong{"inline.queue", "a shield stands at a bridge or at a queue, not at both"}
 		}
-		c.Queue, c.HasQueue = *o.Queue, true
+		c.HasQueue = true
 	}
 	if err := c.onFailure(o.OnFailure); err != nil {
 		return err
@@ -65,6 +69,21 @@ func (o *ownInline) fill(c *Inline) error {
 		c.Patience = d
 	}
 	return nil
+}
+
+// Queues reads the number of a queue, or of the first and the last of several: 0, or 0:3 as iptables' --queue-balance.
+func Queues(text string) (q [2]int, err error) {
+	first, last, several := strings.Cut(text, ":")
+	if q[0], err = strconv.Atoi(first); err == nil {
+		q[1] = q[0]
+		if several {
+			q[1], err = strconv.Atoi(last)
+		}
+	}
+	if err != nil || q[0] < 0 || q[1] < q[0] || q[1] > queueMost || q[1]-q[0] >= queuesMost {
+		return q, fmt.Errorf("%q: expected a number from 0 to %d, or the first and the last of at most %d queues as in 0:3", text, queueMost, queuesMost)
+	}
+	return q, nil
 }
 
 // onFailure takes one word for both sides, or one for each.

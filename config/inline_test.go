@@ -22,9 +22,17 @@ func TestInline(t *testing.T) {
 	if want := (Inline{Bridge: [2]string{"eth1", "eth2"}, Block: [2]bool{false, true}, Patience: 500 * time.Millisecond}); err != nil || c.Inline != want || !c.Inline.On() {
 		t.Errorf("%+v %v", c, err)
 	}
-	c, _, err = load(t, "inline:\n  queue: 0\n  on-failure: [block]\n")
-	if want := (Inline{HasQueue: true, Block: [2]bool{true, true}}); err != nil || c.Inline != want || !c.Inline.On() {
+	c, _, err = load(t, "inline:\n  queue: 0:3\n  on-failure: [block]\n")
+	if want := (Inline{HasQueue: true, Queues: [2]int{0, 3}, Block: [2]bool{true, true}}); err != nil || c.Inline != want || !c.Inline.On() {
 		t.Errorf("%+v %v", c, err)
+	}
+	if c, _, err = load(t, "inline:\n  queue: 7\n"); err != nil || c.Inline.Queues != [2]int{7, 7} {
+		t.Errorf("%+v %v", c, err)
+	}
+	for _, text := range []string{"", "x", "-1", "3:2", "0:64", "1:", "1:2:3", "65536"} {
+		if q, err := Queues(text); err == nil {
+			t.Errorf("%q: %v", text, q)
+		}
 	}
 	if Default().Inline.On() {
 		t.Error("in the way without having been asked")
@@ -32,7 +40,7 @@ func TestInline(t *testing.T) {
 	for text, want := range map[string]string{
 		"inline:\n  bridge: [eth1]\n":                   "not 1",
 		"inline:\n  bridge: [eth1, eth1]\n":             "two different",
-		"inline:\n  queue: 65536\n":                     "between 0 and 65535",
+		"inline:\n  queue: 65536\n":                     "from 0 to 65535",
 		"inline:\n  bridge: [eth1, eth2]\n  queue: 1\n": "not at both",
 		"inline:\n  on-failure: [open]\n":               "expected pass or block",
 		"inline:\n  patience: 1ms\n":                    "write 200ms",

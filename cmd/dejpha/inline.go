@@ -15,7 +15,7 @@ import (
 
 // inlineFlags say how run stands in the traffic's way.
 type inlineFlags struct {
-	Queue     *int   `short:"q" name:"queue" placeholder:"N" help:"Stand in the way of what rules of the firewall hand to netfilter's queue N, and stop attacks there."`
+	Queue     string `short:"q" name:"queue" placeholder:"N" help:"Stand in the way of what rules of the firewall hand to netfilter's queue N, or to queues N:M, and stop attacks there."`
 	Bridge    string `placeholder:"IF,IF" help:"Join two interfaces and stand between them; attacks are stopped there."`
 	OnFailure string `name:"on-failure" enum:"pass,block,as-configured" default:"as-configured" help:"What happens to traffic while the shield in its way is silent: pass or block. Default inline.on-failure, pass."`
 }
@@ -23,25 +23,26 @@ type inlineFlags struct {
 // options are the flags' part of a setup.
 func (f *inlineFlags) options(watch []string) func(*shield.SetupOptions) {
 	return func(o *shield.SetupOptions) {
-		o.Running, o.Inline, o.Watch = true, f.Queue != nil || f.Bridge != "", watch
+		o.Running, o.Inline, o.Watch = true, f.Queue != "" || f.Bridge != "", watch
 	}
 }
 
 // way is where the shield stands, of flags and configuration.
 func (f *inlineFlags) way(c *config.Config, watch []string) (config.Inline, error) {
 	way := c.Inline
-	if f.Queue != nil {
-		if *f.Queue < 0 || *f.Queue > 65535 {
-			return way, usage("-q %d: expected 0 to 65535", *f.Queue)
+	if f.Queue != "" {
+		q, err := config.Queues(f.Queue)
+		if err != nil {
+			return way, usage("-q %v", err)
 		}
-		way.Queue, way.HasQueue, way.Bridge = *f.Queue, true, [2]string{}
+		way.Queues, way.HasQueue, way.Bridge = q, true, [2]string{}
 	}
 	if f.Bridge != "" {
 		left, right, ok := strings.Cut(f.Bridge, ",")
 		if !ok || left == "" || right == "" || left == right || strings.Contains(right, ",") {
 			return way, usage("--bridge %s: expected two interfaces, as in --bridge eth1,eth2", f.Bridge)
 		}
-		if f.Queue != nil {
+		if f.Queue != "" {
 			return way, usage("-q and --bridge: a shield stands at a queue or at a bridge, not at both")
 		}
 		way.Bridge, way.HasQueue = [2]string{left, right}, false
@@ -63,8 +64,12 @@ func (f *inlineFlags) way(c *config.Config, watch []string) (config.Inline, erro
 
 // words name the way for a person.
 func words(way *config.Inline) string {
-	if way.HasQueue {
-		return fmt.Sprintf("netfilter's queue %d", way.Queue)
+	switch {
+	case !way.HasQueue:
+	case way.Queues[0] == way.Queues[1]:
+		return fmt.Sprintf("netfilter's queue %d", way.Queues[0])
+	default:
+		return fmt.Sprintf("netfilter's queues %d to %d", way.Queues[0], way.Queues[1])
 	}
 	return way.Bridge[0] + " and " + way.Bridge[1]
 }

@@ -322,17 +322,17 @@ func TestBridgeStopsAttacks(t *testing.T) {
 	good(t, l) // the kernel goes on
 }
 
-// At netfilter's queue the same.
+// At netfilter's queues the same.
 func TestQueueStopsAttacks(t *testing.T) {
 	if _, err := exec.LookPath("iptables-legacy"); err != nil {
 		t.Skip("needs iptables-legacy (Debian package iptables)")
 	}
 	l := nettest.Routed(t)
-	out, err := exec.Command("ip", "netns", "exec", l.Shield, "iptables-legacy", "-A", "FORWARD", "-j", "NFQUEUE", "--queue-num", "3", "--queue-bypass").CombinedOutput()
+	out, err := exec.Command("ip", "netns", "exec", l.Shield, "iptables-legacy", "-A", "FORWARD", "-j", "NFQUEUE", "--queue-balance", "3:4", "--queue-bypass").CombinedOutput()
 	if err != nil {
 		t.Skipf("the kernel lacks iptables' NFQUEUE target: %s", out)
 	}
-	p := start(t, l, confirmed(t), "-q", "3")
+	p := start(t, l, confirmed(t), "-q", "3:4")
 	stopped(t, l, serve(t, l))
 	account(t, p, p.stop(t))
 	good(t, l)

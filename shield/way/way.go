@@ -18,20 +18,29 @@ import (
 	"github.com/dejpha/dejpha/rule"
 )
 
-// Open opens the way that the configuration names. now is the wall clock, ns since 1970 UTC; say is told in one line each what
+// Open opens the way that the configuration names: one source a worker. Of several queues each has a worker, and the firewall
+// spreads packets over them by address pair. now is the wall clock, ns since 1970 UTC; say is told in one line each what
 // happens to the way. Its errors are capture/bridge's and capture/nfqueue's.
 func Open(way config.Inline, now func() int64, say func(string)) ([]capture.Live, error) {
-	var x capture.Inline
-	var err error
-	if way.HasQueue {
-		x, err = nfqueue.Open(nfqueue.Options{Queue: uint16(way.Queue), Now: now, Say: say, FailOpen: !way.Block[0]})
-	} else {
-		x, err = bridge.Open(bridge.Options{Left: way.Bridge[0], Right: way.Bridge[1], Now: now, Say: say, Block: way.Block, Patience: way.Patience})
+	if !way.HasQueue {
+		x, err := bridge.Open(bridge.Options{Left: way.Bridge[0], Right: way.Bridge[1], Now: now, Say: say, Block: way.Block, Patience: way.Patience})
+		if err != nil {
+			return nil, err
+		}
+		return []capture.Live{x}, nil
 	}
-	if err != nil {
-		return nil, err
+	var all []capture.Live
+	for q := way.Queues[0]; q <= way.Queues[1]; q++ {
+		x, err := nfqueue.Open(nfqueue.Options{Queue: uint16(q), Now: now, Say: say, FailOpen: !way.Block[0]})
+		if err != nil {
+			for _, x := range all {
+				_ = x.Close()
+			}
+			return nil, fmt.Errorf("queue %d: %w", q, err)
+		}
+		all = append(all, x)
 	}
-	return []capture.Live{x}, nil
+	return all, nil
 }
 
 // Notice is what the ends of one stopped packet are told. Owner: a worker.
