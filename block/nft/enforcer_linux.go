@@ -179,10 +179,46 @@ func (e *Enforcer) hooks(inet bool) {
 		return
 	}
 	for _, name := range e.o.Interfaces {
-		ch := c.AddChain(&nftables.Chain{Name: "in-" + name, Table: e.table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookIngress,
-			Priority: nftables.ChainPriorityRaw, Device: name})
-		c.AddRule(&nftables.Rule{Table: e.table, Chain: ch, Exprs: []expr.Any{jump("sources")}})
+		e.hook(name)
 	}
+}
+
+// hook makes the chain by which an interface's packets enter at netdev ingress.
+func (e *Enforcer) hook(name string) {
+	ch := e.conn.AddChain(&nftables.Chain{Name: "in-" + name, Table: e.table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookIngress,
+		Priority: nftables.ChainPriorityRaw, Device: name})
+	e.conn.AddRule(&nftables.Rule{Table: e.table, Chain: ch, Exprs: []expr.Any{jump("sources")}})
+}
+
+// Tend hooks interfaces in again that went and came back, which is said: before Linux 6.16 their chains go with them. The
+// keeper calls it now and then.
+func (e *Enforcer) Tend() error {
+	if e.table.Family != nftables.TableFamilyNetdev {
+		return nil // by name, whenever there is one of that name
+	}
+	chains, err := e.conn.ListChainsOfTableFamily(e.table.Family)
+	if err != nil {
+		return fmt.Errorf("reading the table: %w", err)
+	}
+	there := map[string]bool{}
+	for _, ch := range chains {
+		if ch.Table.Name == e.table.Name {
+			there[ch.Name] = true
+		}
+	}
+	var all []error
+	for _, name := range e.o.Interfaces {
+		if _, err := net.InterfaceByName(name); err != nil || there["in-"+name] {
+			continue
+		}
+		e.hook(name)
+		if err := e.conn.Flush(); err != nil {
+			all = append(all, fmt.Errorf("nftables on %s: %w", name, err))
+			continue
+		}
+		e.o.say("blocks: " + name + " is back: " + e.name)
+	}
+	return errors.Join(all...)
 }
 
 func ifname(name string) []byte {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 
 	"github.com/dejpha/dejpha/block"
@@ -205,6 +206,43 @@ func TestSetsBlockOnARealInterface(t *testing.T) {
 			}
 			state(map[string]bool{"10.0.0.130": false, "2001:db8:0:1::2": false})
 		})
+	}
+}
+
+// An interface that went and came back is blocked on again, whether the kernel keeps its chain or not.
+func TestAnInterfaceComesBack(t *testing.T) {
+	w := newWire(t)
+	e := w.open(t, false)
+	defer e.Close()
+	apply(t, e, block.Changes{Block: []block.Entry{entry("10.0.0.2/32", block.Forever, 0)}})
+	for _, lost := range []bool{false, true} {
+		ip(t, "-n", w.a, "link", "del", "dn0")
+		if lost { // as older kernels do
+			ch := &nftables.Chain{Name: "in-dn0", Table: e.table}
+			e.conn.FlushChain(ch)
+			e.conn.DelChain(ch)
+			if err := e.conn.Flush(); err != nil {
+				t.Logf("the chain is gone already: %v", err)
+			}
+		}
+		ip(t, "-n", w.a, "link", "add", "dn0", "type", "veth", "peer", "name", "dn1", "netns", w.b)
+		ip(t, "-n", w.a, "addr", "add", "10.0.0.1/24", "dev", "dn0")
+		ip(t, "-n", w.a, "link", "set", "dn0", "up")
+		for _, a := range []string{"10.0.0.2/24", "10.0.0.3/24"} {
+			ip(t, "-n", w.b, "addr", "add", a, "dev", "dn1")
+		}
+		ip(t, "-n", w.b, "link", "set", "dn1", "up")
+		in(t, w.a, func() {
+			if err := e.Tend(); err != nil {
+				t.Error(err)
+			}
+		})
+		if w.arrives(t, "10.0.0.3", 0) == 0 {
+			t.Fatal("the new wire carries nothing")
+		}
+		if w.arrives(t, "10.0.0.2", 4) > 0 {
+			t.Errorf("not blocked on the new interface (chain lost: %v)", lost)
+		}
 	}
 }
 

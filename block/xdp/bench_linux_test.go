@@ -170,6 +170,28 @@ func TestBenchXDP(t *testing.T) {
 	say("1 M hosts cost %s what 1 k do (target: at most 10)", net[2].times(net[0]))
 	m.guard(net[2])
 	m.single()
+	decided(t)
+}
+
+// decided measures how long a decision is on its way into the kernel, through the keeper.
+func decided(t *testing.T) {
+	k, err := block.Open(block.Options{Enforcer: scratch(t, block.Sizes{}), Now: func() int64 { return time.Now().UnixNano() }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	var all []time.Duration
+	for _, x := range hosts(1000) {
+		x.Until = time.Now().UnixNano() + hour
+		all = append(all, took(t, func() error {
+			err := k.Block(x)
+			k.Flush()
+			return err
+		}))
+		time.Sleep(time.Millisecond)
+	}
+	slices.Sort(all)
+	say("from a decision to the kernel, through the keeper: median %v, p99 %v", all[500], all[990])
 }
 
 // guard compares hits and clean traffic with a guard's list that is empty, full of others, and none at all.
