@@ -10,6 +10,7 @@ import (
 	"github.com/dejpha/dejpha/block/way"
 	"github.com/dejpha/dejpha/control"
 	"github.com/dejpha/dejpha/evidence"
+	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/shield/board"
 )
 
@@ -37,7 +38,19 @@ func (s *Setup) blocks(set *settings, o *RunOptions) (*board.Board, error) {
 		}
 	}
 	set.enforce = b.Acts
-	return board.Open(b)
+	out, err := board.Open(b)
+	if err == nil && b.Acts && b.Enforcer != nil {
+		set.vouch = func(f *flow.Flow) { out.Vouch(f.Client.Netip(), f.Server.Netip(), f.ClientPort, f.ServerPort, f.Proto) }
+	}
+	return out, err
+}
+
+// vouch tells the kernel once that a flow is proven, so that limits on unproven packets spare it.
+func (w *worker) vouch(f *flow.Flow) {
+	if f.Proven && !f.Vouched && w.set.vouch != nil {
+		f.Vouched = true
+		w.set.vouch(f)
+	}
 }
 
 // heed has decisions handed to a board; nil: there is none.

@@ -11,6 +11,7 @@ import (
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/evidence"
+	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/shield/trial"
 )
 
@@ -106,6 +107,27 @@ func TestStoppedAsAWhole(t *testing.T) {
 		}
 		if len(w.out.matches) != 1 || w.out.matches[0].stopped != k.want {
 			t.Errorf("%q: %d matches, stopped: %v", k.says, len(w.out.matches), len(w.out.matches) == 1 && w.out.matches[0].stopped)
+		}
+	}
+}
+
+// The kernel is told once of a flow whose ends both showed that they are there, and not of one that did not.
+func TestAProvenFlowIsVouchedForOnce(t *testing.T) {
+	for cut, want := range map[int]int{0: 1, 2: 0} { // of a handshake without its third segment nothing is known
+		setup := inTheWay(t, `alert tcp any any -> any any (content:"never"; sid:1;)`)
+		var told []string
+		setup.settings.vouch = func(f *flow.Flow) { told = append(told, f.Client.Netip().String()) }
+		w := newWorker(&setup.settings, 0)
+		w.out = &epoch{}
+		frames := conversation(1700000000e9, "one", "two", "three")
+		if cut > 0 {
+			frames = frames[:cut]
+		}
+		for i, f := range frames {
+			w.frame(&f, uint64(i+1), f.Time)
+		}
+		if len(told) != want {
+			t.Errorf("told %v, want %d", told, want)
 		}
 	}
 }

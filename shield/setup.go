@@ -17,6 +17,7 @@ import (
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/defrag"
 	"github.com/dejpha/dejpha/detect"
+	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/rule"
 	"github.com/dejpha/dejpha/shield/policy"
 	"github.com/dejpha/dejpha/shield/ruleset"
@@ -76,9 +77,10 @@ type settings struct {
 	decoys     []netip.Prefix
 	zones      []zone
 	policy     *attack.Policy
-	enforce    bool          // decisions act; else they are rehearsed
-	undecided  bool          // nobody is decided against
-	guard      *policy.Guard // of the configuration; a live run adds the machine's own
+	enforce    bool             // decisions act; else they are rehearsed
+	vouch      func(*flow.Flow) // tells the kernel of a proven flow; nil: no kernel holds limits
+	undecided  bool             // nobody is decided against
+	guard      *policy.Guard    // of the configuration; a live run adds the machine's own
 	recording  bool
 	live       bool  // every worker has a live source of its own
 	memory     int64 // of one worker

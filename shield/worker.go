@@ -147,6 +147,7 @@ func (w *worker) inspect(p *decode.Packet, frame *capture.Frame) {
 	}
 	if f != nil {
 		w.flowSignals(p, f, dir)
+		w.vouch(f)
 	}
 	w.rules(&in)
 	if f != nil {

@@ -29,6 +29,9 @@ const (
 	countEvery = time.Second
 	guardEvery = time.Minute
 	file       = "blocks.json"
+	flowFor    = 6 * time.Hour // that a proven flow is exempt from limits
+	pairFor    = time.Hour     // and its client, for new ones
+	pairRate   = 100           // packets/s of a proven client beyond its flows: so much gains who forges its address
 )
 
 // Options of a board.
@@ -172,6 +175,19 @@ func (b *Board) Enforce(d attack.Decision) {
 	}
 }
 
+// Vouch tells the kernel of a proven flow: its packets, both ways, are exempt from limits on unproven ones, and new ones of its
+// client to that server are up to a rate. It never waits; what the keeper does not take is counted there.
+func (b *Board) Vouch(client, server netip.Addr, clientPort, serverPort uint16, proto uint8) {
+	now := b.o.Now()
+	there := block.Proven{Src: client, Dst: server, SrcPort: clientPort, DstPort: serverPort, Proto: proto, Until: now + int64(flowFor)}
+	back := there
+	back.Src, back.Dst, back.SrcPort, back.DstPort = server, client, serverPort, clientPort
+	pair := block.Proven{Src: client, Dst: server, Proto: proto, Rate: pairRate, Until: now + int64(pairFor)}
+	for _, p := range []block.Proven{there, back, pair} {
+		b.keeper.Prove(p)
+	}
+}
+
 var kinds = map[attack.LimitKind]block.LimitKind{attack.LimitSYN: block.LimitSYN, attack.LimitUDP: block.LimitUDP, attack.LimitICMP: block.LimitICMP,
 	attack.LimitFragment: block.LimitFragment, attack.LimitOther: block.LimitOther}
 
@@ -280,6 +296,14 @@ type both struct {
 func (t *both) Apply(c block.Changes) error {
 	t.barred.Apply(c)
 	return t.Enforcer.Apply(c)
+}
+
+// Tend lets the kernel's part look after its interfaces.
+func (t *both) Tend() error {
+	if x, ok := t.Enforcer.(interface{ Tend() error }); ok {
+		return x.Tend()
+	}
+	return nil
 }
 
 // alone tells the workers only: there is no way for the kernel to block.

@@ -23,6 +23,7 @@ type kernel struct {
 	limits int
 	counts []block.Count
 	totals block.Totals
+	proven []block.Proven
 }
 
 func (*kernel) Name() string                    { return "memory" }
@@ -50,6 +51,7 @@ func (k *kernel) Apply(c block.Changes) error {
 		k.in[e.Prefix] = e
 	}
 	k.limits += len(c.Limit)
+	k.proven = append(k.proven, c.Prove...)
 	return nil
 }
 
@@ -104,6 +106,31 @@ func TestADecisionReachesKernelAndWorkers(t *testing.T) {
 	}
 	if l := b.List(); len(l) != 1 || l[0].Prefix != "203.0.113.7" || l[0].Attack != 5 || l[0].Packets != 30 || l[0].Undo != "dejpha unblock 203.0.113.7" {
 		t.Errorf("%+v", l)
+	}
+}
+
+// A proven flow is exempt from limits both ways without a bound, its client's further packets up to a rate.
+func TestAProvenFlowIsExempt(t *testing.T) {
+	k := &kernel{in: map[netip.Prefix]block.Entry{}}
+	b := opened(t, k, nil, true, t.TempDir())
+	defer b.Close()
+	client, server := netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("10.0.0.1")
+	b.Vouch(client, server, 40000, 443, 6)
+	b.keeper.Flush()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.proven) != 3 {
+		t.Fatalf("%+v", k.proven)
+	}
+	for i, want := range []block.Proven{{Src: client, Dst: server, SrcPort: 40000, DstPort: 443, Proto: 6}, {Src: server, Dst: client, SrcPort: 443, DstPort: 40000, Proto: 6},
+		{Src: client, Dst: server, Proto: 6, Rate: pairRate}} {
+		got := k.proven[i]
+		if got.Until <= now() {
+			t.Errorf("%+v has ended", got)
+		}
+		if got.Until = 0; got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
 	}
 }
 
