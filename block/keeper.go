@@ -17,7 +17,7 @@ const (
 	provenMax  = 16384                  // proven contacts that wait
 	batchMax   = 4096                   // of either, that go to the kernel together; also what one sweep takes out
 	sweepEvery = 250 * time.Millisecond // how often what ended is taken out and what failed tried again
-	tendEvery  = 8                      // sweeps between two looks of the enforcer at its interfaces
+	tendEvery  = 4                      // sweeps between two looks of the enforcer at its interfaces
 	retryMax   = 30 * time.Second       // the longest between two attempts at an enforcer that fails
 )
 

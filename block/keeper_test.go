@@ -316,6 +316,39 @@ func TestAFailingKernelIsBroughtBack(t *testing.T) {
 	}
 }
 
+// tended is a kernel that has something to look after, and cannot.
+type tended struct {
+	*kernel
+	looks chan bool
+}
+
+func (t *tended) Tend() error {
+	t.looks <- true
+	return errKernel
+}
+
+func TestTheEnforcerLooksAfterItsThings(t *testing.T) {
+	b := newBench(t)
+	o := b.options()
+	e := &tended{b.kernel, make(chan bool)}
+	o.Enforcer = e
+	k := b.open(o)
+	for range 3 {
+		<-e.looks
+	}
+	go func() {
+		for range e.looks {
+		}
+	}()
+	_ = k.Close()
+	close(e.looks)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s := k.Stats(); s.Failed < 2 || len(b.said) != 1 || !strings.Contains(b.said[0], errKernel.Error()) {
+		t.Errorf("%+v, said %q", s, b.said)
+	}
+}
+
 func TestTakenUpAfterARestart(t *testing.T) {
 	b := newBench(t)
 	k := b.open(b.options())

@@ -121,8 +121,7 @@ func (k kind) mask() []byte {
 // again right after its end: it counts in ticks of up to 10 ms.
 const early = 20 * time.Millisecond
 
-// longest is what the kernel takes as a timeout with ease; a block that ends later is put in again before by nobody, and so
-// stays without an end.
+// longest is the longest timeout that is given to the kernel. What ends later has none there; the keeper takes it out.
 const longest = 10 * 365 * 24 * time.Hour
 
 // timeout is how long an element stays; ok false: its end has come. 0: for ever.

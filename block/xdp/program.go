@@ -271,8 +271,8 @@ func (e *emitter) group() {
 		asm.LoadMem(asm.R1, asm.R0, 4, asm.Word), asm.Sub.Imm(asm.R1, 1), asm.StoreMem(asm.R10, onDst, asm.R1, asm.Word))
 }
 
-// exempt goes out for packets of a proven flow, or of a proven pair within its rate. The bucket under judgement waits in R0's
-// place on the stack.
+// exempt goes out for packets of a proven flow, or of a proven pair within its rate. The bucket under judgement waits on the
+// stack, where the wider key was.
 func (e *emitter) exempt() {
 	none, wide := e.fresh("none"), e.fresh("wide")
 	ports := int16(onProven + 32)

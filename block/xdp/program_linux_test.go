@@ -296,6 +296,31 @@ func TestLimitsHoldTheTargetsKindsAndSpareProvenContacts(t *testing.T) {
 	}
 }
 
+// What is not dropped goes on into the program behind the blocks, if there is one.
+func TestAnotherProgramBehindTheBlocks(t *testing.T) {
+	e := scratch(t, block.Sizes{})
+	behind, err := e.t.load(bare(3)) // XDP_TX, which nothing here says otherwise
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer behind.Close()
+	blocked, free := packet{src: addr("192.0.2.7"), dst: addr("203.0.113.1"), proto: 17}, packet{src: addr("192.0.2.8"), dst: addr("203.0.113.1"), proto: 17}
+	apply(t, e, block.Changes{Block: []block.Entry{{Prefix: block.Host(blocked.src), Until: wall + hour}}})
+	for _, c := range []struct {
+		next *ebpf.Program
+		want uint32
+	}{{nil, xdpPass}, {behind, 3}, {nil, xdpPass}} {
+		if err := e.SetNext(c.next); err != nil {
+			t.Fatal(err)
+		}
+		for p, want := range map[*packet]uint32{&blocked: xdpDrop, &free: c.want} {
+			if got, err := e.Program().Run(&ebpf.RunOptions{Data: p.frame()}); err != nil || got != want {
+				t.Errorf("verdict %d (%v), want %d", got, err, want)
+			}
+		}
+	}
+}
+
 // Neighbour discovery (133 to 137, only ever with 255 hops) passes every limit; what stands beside it does not.
 func TestNeighbourDiscoveryIsNeverLimited(t *testing.T) {
 	e := scratch(t, block.Sizes{})
