@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures dejpha and the peer on the same veth, one core each, in turn, with the peer's rules and without:
 # the highest rate at which nothing is lost, and packets for each second of processor time when flooded.
+# Own rules alone stand against none of the peer's; detectors are off, for it has none.
 # usage: bench-live.sh SHARED [rounds]. KINDS, RULES (et none), STEPS, SECONDS_A_STEP, MOST choose less or more.
 set -euo pipefail
 shared=$(realpath "${1:?usage: bench-live.sh SHARED [rounds]}"); rounds=${2:-5}
@@ -54,8 +55,8 @@ one() {
 	case $1 in
 	dejpha)
 		eve=$dir/var/eve.json
-		[ "$2" = none ] || rest=(-S "$work/$2.rules" --detectors off)
-		(cd "$dir" && exec ip netns exec "$a" nice -n -10 taskset -c 1 "$bin" run -i dv0 --workers 1 -c "$work/bench.yaml" -k none --no-console "${rest[@]}") >"$dir/out" 2>&1 & ;;
+		[ "$2" = none ] || rest=(-S "$work/$2.rules")
+		(cd "$dir" && exec ip netns exec "$a" nice -n -10 taskset -c 1 "$bin" run -i dv0 --workers 1 -c "$work/bench.yaml" -k none --no-console --detectors off "${rest[@]}") >"$dir/out" 2>&1 & ;;
 	peer)
 		eve=$dir/eve.json
 		(cd "$dir" && exec ip netns exec "$a" nice -n -10 taskset -c 1 "$shared/peer/suricata" -c "$work/bench.yaml" --af-packet=dv0 --runmode workers -k none -S "$work/$2.rules" -l "$dir") >"$dir/out" 2>&1 & ;;

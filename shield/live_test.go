@@ -143,6 +143,50 @@ func TestTimePassesOnAQuietWire(t *testing.T) {
 	}
 }
 
+// Two workers, each at its own wire: everything is in the one ledger and in each worker's part, and the attacks are those
+// that one worker finds in the same packets.
+func TestWorkersAtTheirOwnWires(t *testing.T) {
+	state, stop := t.TempDir(), make(chan struct{})
+	begin := time.Now().UnixNano() + 1e9
+	var wires []capture.Live
+	var counts []int
+	through := []chan struct{}{make(chan struct{}), make(chan struct{})} // the frames and the time after them
+	for i, name := range []string{"../samples/portscan.pcap", "../samples/web-attacks.pcap"} {
+		frames := framesOf(t, name)
+		shift := begin - frames[0].Time
+		for i := range frames {
+			frames[i].Time += shift
+		}
+		last := frames[len(frames)-1].Time
+		w := &quietWire{frames: frames, now: last, step: 1e9, until: last + int64(40*time.Minute), stop: through[i], stats: capture.Stats{Dropped: uint64(3 + i)}}
+		wires, counts = append(wires, w), append(counts, len(frames))
+	}
+	go func() {
+		<-through[0]
+		<-through[1]
+		close(stop)
+	}()
+	setup, err := NewSetup(SetupOptions{Detectors: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := setup.Run(RunOptions{State: state, Kind: evidence.Live, Live: wires, Stop: stop})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := sum.Ledger; !l.Balanced() || l.KernelDrops != 7 || l.Received != uint64(counts[0]+counts[1]+7) {
+		t.Errorf("%+v", sum.Ledger)
+	}
+	for i, l := range sum.Workers {
+		if l.Received != uint64(counts[i]+3+i) || l.KernelDrops != uint64(3+i) {
+			t.Errorf("worker %d: %+v of %d", i, l, counts[i])
+		}
+	}
+	if len(sum.Workers) != 2 || sum.ByClass["scan"] != 1 || sum.ByClass["web-attack"] != 1 {
+		t.Errorf("%v", sum.ByClass)
+	}
+}
+
 // The real program on a real interface: somebody scans, it tells of it, and ends cleanly.
 func TestScanOnARealInterface(t *testing.T) {
 	if os.Getuid() != 0 {
