@@ -88,6 +88,7 @@ type Console struct {
 	places   *place.Places
 	login    *login
 	events   events
+	blocker  blocker
 	queue    chan item
 	behind   atomic.Bool // the evidence has records that the index lacks
 	building atomic.Bool // they are being read

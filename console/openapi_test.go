@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -286,6 +287,17 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		}
 		ask(404, "GET /api/attacks/{id}"+what, "/api/attacks/99"+what, "")
 	}
+	const undo = "POST /api/blocks/undo"
+	ask(200, "GET /api/blocks", "/api/blocks", "")
+	ask(404, undo, "/api/blocks/undo", `{"prefix":"203.0.113.7"}`)
+	s.Blocking(&blocking{items: []Block{{Prefix: "203.0.113.7", By: "x"}}, price: &Price{}})
+	ask(200, "GET /api/blocks", "/api/blocks", "")
+	ask(400, undo, "/api/blocks/undo", `{"prefix":"nobody"}`)
+	ask(403, undo, "/api/blocks/undo", `{}`, "Origin", "http://evil.example")
+	ask(415, undo, "/api/blocks/undo", `{}`, "Content-Type", "text/plain")
+	ask(200, undo, "/api/blocks/undo", `{"prefix":"203.0.113.7"}`)
+	s.Blocking(&blocking{err: errors.New("busy")})
+	ask(503, "GET /api/blocks", "/api/blocks", "")
 	for _, r := range routes {
 		if r.pattern != "GET /api/events" && !seen[r.pattern+" 200"] {
 			t.Errorf("%s was never asked for", r.pattern)

@@ -51,6 +51,7 @@ func (c *Console) routes() []route {
 		{"GET /api/attacks", true, c.attacks}, {"GET /api/attacks/{id}", true, c.attack}, {"GET /api/attacks/{id}/packets", true, c.packetList},
 		{"GET /api/attacks/{id}/packets.pcap", true, c.packetFile}, {"GET /api/attacks/{id}/proof", true, c.proof}, {"GET /api/origins", true, c.origins},
 		{"GET /api/ledger", true, c.ledger}, {"GET /api/events", true, c.stream},
+		{"GET /api/blocks", true, c.blocks}, {"POST /api/blocks/undo", true, c.undoBlock},
 	}
 }
 

@@ -3,11 +3,13 @@ package shield
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/block/way"
+	"github.com/dejpha/dejpha/console"
 	"github.com/dejpha/dejpha/control"
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/flow"
@@ -133,4 +135,45 @@ func ParseAddress(text string) (netip.Prefix, error) { return board.Parse(text) 
 // DecidedAbout is what the records of a run or replay say was decided about an address or network, the oldest first.
 func DecidedAbout(dir string, who netip.Prefix) ([]Decided, error) {
 	return board.Recall(dir, "eve.json", who)
+}
+
+// blocking answers the console; it asks the merge point.
+type blocking struct{ e *engine }
+
+// Blocks implements console.Blocker.
+func (b blocking) Blocks() (console.Blocks, error) {
+	set := b.e.set
+	out := console.Blocks{Way: b.e.merge.board.Way(), Mode: "rehearsal"}
+	for _, x := range b.e.merge.board.List() {
+		out.Items = append(out.Items, console.Block{Prefix: x.Prefix, By: x.By, Attack: x.Attack, Since: x.Since / 1e6, Until: x.Until / 1e6, Rate: x.Rate, Packets: x.Packets, Bytes: x.Bytes})
+	}
+	switch {
+	case set.enforce:
+		out.Mode = "on"
+		return out, nil
+	case set.undecided:
+		out.Mode = "off"
+		return out, nil
+	}
+	return out, b.e.ask(func() {
+		p := b.e.merge.shadow.Price(0)
+		t := &p.Toll
+		out.Price = &console.Price{Since: p.Since / 1e6, Blocks: p.Blocks, Hosts: p.Hosts, Stopped: t.Stopped.Packets, Cost: t.Cost.Flows, Perhaps: t.Perhaps.Flows, Besides: t.Hosts}
+	})
+}
+
+// Undo implements console.Blocker.
+func (b blocking) Undo(prefix, why string) error {
+	_, err := b.e.byPerson((*board.Board).Unblock, board.Request{Address: prefix, Why: why, Who: "the console"})
+	if errors.Is(err, board.ErrNotBlocked) {
+		err = fmt.Errorf("%w: %w", console.ErrNotBlocked, err)
+	}
+	return err
+}
+
+// showBlocks tells a watcher who can show them of the blocks.
+func (e *engine) showBlocks() {
+	if x, ok := e.merge.watcher.(interface{ Blocking(console.Blocker) }); ok && e.merge.board != nil {
+		x.Blocking(blocking{e})
+	}
 }

@@ -97,6 +97,7 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 			return nil, err
 		}
 	}
+	e.showBlocks()
 	if err := e.merge.resume(now, o.say); err != nil {
 		return nil, err
 	}

@@ -106,3 +106,10 @@ func (d *display) Ledger(l shield.Ledger, open int, now int64) {
 		d.shown.Ledger(l, open, now)
 	}
 }
+
+// Blocking hands the console those who are blocked.
+func (d *display) Blocking(b console.Blocker) {
+	if d.console != nil {
+		d.console.Blocking(b)
+	}
+}

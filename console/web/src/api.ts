@@ -47,6 +47,10 @@ export interface Origins {
 export interface Fate { received: number; inspected: number; bypassed: number; dropped: number; shed: number; undecodable: number }
 export interface Ledger { total: Fate; open: number; balanced: boolean; minutes: (Fate & { at_ms: number; open: number })[] }
 
+export interface Block { prefix: string; by: string; attack: number; since_ms: number; until_ms: number; rate: number; packets: number; bytes: number }
+export interface Price { since_ms: number; blocks: number; hosts: number; stopped: number; cost: number; perhaps: number; besides: number }
+export interface Blocks { way: string; mode: "on" | "rehearsal" | "off" | "none"; total: number; items: Block[]; price: Price | null }
+
 /** What the server said in place of an answer; status 0 when it could not be reached. */
 export class Refusal extends Error {
   constructor(readonly status: number, message: string) { super(message); }

@@ -7,6 +7,7 @@ import "./style.css";
 import "uplot/dist/uPlot.min.css";
 import { Attack } from "./views/attack";
 import { Attacks } from "./views/attacks";
+import { Blocks } from "./views/blocks";
 import { Enter } from "./views/enter";
 import { Ledger } from "./views/ledger";
 import { Origins } from "./views/origins";
@@ -26,7 +27,7 @@ function App() {
   return <House leave={() => ask("/api/logout", {}).then(() => set("login"))} />;
 }
 
-const rooms: [string, string][] = [["/", "Overview"], ["/attacks", "Attacks"], ["/origins", "Origins"], ["/ledger", "Ledger"]];
+const rooms: [string, string][] = [["/", "Overview"], ["/attacks", "Attacks"], ["/origins", "Origins"], ["/blocks", "Blocks"], ["/ledger", "Ledger"]];
 
 function House({ leave }: { leave: () => void }) {
   const route = useRoute();
@@ -54,6 +55,7 @@ function House({ leave }: { leave: () => void }) {
           route.path === "/" ? <Overview query={route.query} /> :
           route.path === "/attacks" ? <Attacks query={route.query} /> :
           route.path === "/origins" ? <Origins query={route.query} status={status.value} /> :
+          route.path === "/blocks" ? <Blocks /> :
           route.path === "/ledger" ? <Ledger /> :
           <section><h1>Nothing here</h1><p>This address names no room. <a href="/">To the overview</a></p></section>}
       </main>

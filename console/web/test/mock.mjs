@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { readFileSync, existsSync } from "node:fs";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
-import { classNames, detail, makeAttacks, makeLedger, makeLog, packet } from "./fake.mjs";
+import { classNames, detail, hostile, makeAttacks, makeLedger, makeLog, packet } from "./fake.mjs";
 
 const dist = join(fileURLToPath(new URL(".", import.meta.url)), "..", "dist");
 const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml", ".woff2": "font/woff2" };
@@ -57,6 +57,12 @@ async function post(shield, req, res, name) {
   const body = JSON.parse(text || "{}");
   const enter = { "Set-Cookie": "dejpha_session=yes; Path=/; HttpOnly; SameSite=Strict" };
   if (name === "logout") return answer(res, 200, { state: "login" }, { "Set-Cookie": "dejpha_session=; Path=/; Max-Age=0" });
+  if (name === "blocks/undo") {
+    const before = shield.blocks?.length;
+    shield.blocks = shield.blocks?.filter((b) => b.prefix !== body.prefix);
+    shield.undone = body;
+    return shield.blocks?.length === before ? answer(res, 404, { error: `${body.prefix} is not blocked` }) : answer(res, 200, { prefix: body.prefix });
+  }
   if (name === "setup") {
     if (body.token !== token) return answer(res, 403, { error: "the setup token is wrong; take the newest address printed at the start" });
     if (body.password.length < 10) return answer(res, 400, { error: "the password needs at least 10 characters" });
@@ -149,6 +155,14 @@ const rooms = {
     answer(res, 200, { countries: [...countries].sort().map(([code, attacks]) => ({ code, attacks })), unplaced, items: [...by.values()].sort((a, b) => b.attacks - a.attacks).slice(0, Number(q.get("limit") ?? 200)) });
   },
   ledger: (s, res) => answer(res, 200, s.attacks.length ? makeLedger() : { ...makeLedger(), total: { received: 0, inspected: 0, bypassed: 0, dropped: 0, shed: 0, undecodable: 0 }, minutes: [] }),
+  blocks: (s, res) => {
+    s.blocks ??= s.attacks.length ? [
+      { prefix: "198.51.100.7", by: "exploit: proven points 100 of 100: block for 10m", attack: 5, since_ms: Date.UTC(2026, 4, 11, 9), until_ms: Date.UTC(2026, 4, 11, 9, 10), rate: 0, packets: 12345, bytes: 6.1e6 },
+      { prefix: "203.0.113.0/24", by: `root: ${hostile}`, attack: 0, since_ms: Date.UTC(2026, 4, 11, 8), until_ms: 0, rate: 50, packets: 0, bytes: 0 },
+    ] : [];
+    answer(res, 200, { way: "XDP native on eth0", mode: s.kind === "live" ? "on" : "rehearsal", total: s.blocks.length, items: s.blocks,
+      price: s.kind === "live" ? null : { since_ms: Date.UTC(2026, 4, 11, 6), blocks: 14, hosts: 12, stopped: 45331, cost: 3, perhaps: 21, besides: 2 } });
+  },
   events: (s, res) => {
     res.writeHead(200, { "Content-Type": "text/event-stream" });
     res.write(": open\n\n");

@@ -43,7 +43,7 @@ async function changed(page, from) {
 }
 
 const views = [["overview", "/", ".stack canvas"], ["attacks", "/attacks", "tbody tr"], ["attack", "/attacks/1", ".verdict.right"], ["open attack", "/attacks/240", ".hex"],
-  ["origins", "/origins", ".map circle"], ["ledger", "/ledger", ".stack canvas"], ["nowhere", "/nothing", "h1"], ["empty list", "/attacks?q=zzzz", "[data-total='0']"]];
+  ["origins", "/origins", ".map circle"], ["blocks", "/blocks", "[data-blocks='2']"], ["ledger", "/ledger", ".stack canvas"], ["nowhere", "/nothing", "h1"], ["empty list", "/attacks?q=zzzz", "[data-total='0']"]];
 
 describe("made-up attacks", () => {
   before(async () => {
@@ -94,6 +94,38 @@ describe("made-up attacks", () => {
     await page.locator(".figure").first().waitFor();
     await page.context().close();
     await own.close();
+  });
+
+  test("a block is undone with a reason, and only when it is meant", options, async () => {
+    const own = await start({ kind: "live" });
+    const cookies = await enter(own);
+    const page = await inside({}, own, cookies);
+    await view(page, "/blocks", "[data-blocks='2']", own);
+    assert.match(await page.locator("[data-mode]").innerText(), /Decisions act.*XDP native on eth0/);
+    assert.equal(await page.locator("[data-price]").count(), 0, "a price although it acts");
+    assert.equal(await page.getByRole("link", { name: "Attack 5" }).getAttribute("href"), "/attacks/5");
+    await page.getByRole("button", { name: "Undo the block of 198.51.100.7" }).click();
+    await page.getByRole("button", { name: "Keep it" }).click();
+    assert.equal(own.shield.undone, undefined, "undone although it was kept");
+    await page.getByRole("button", { name: "Undo the block of 198.51.100.7" }).click();
+    await page.getByLabel("Reason").fill("a customer");
+    assert.deepEqual((await page.evaluate(look)).unnamed, []);
+    await page.getByRole("button", { name: "End this block" }).click();
+    await page.getByText("198.51.100.7 is no longer blocked.").waitFor();
+    assert.deepEqual(own.shield.undone, { prefix: "198.51.100.7", why: "a customer" });
+    own.change();
+    await page.locator("[data-blocks='1']").waitFor();
+    assert.deepEqual(page.strange, []);
+    await page.context().close();
+    await own.close();
+  });
+
+  test("the rehearsal's price", options, async () => {
+    const page = await inside();
+    await view(page, "/blocks", "[data-price]");
+    const text = await page.locator("[data-price]").innerText();
+    for (const n of ["14", "12", "45\u202f331", "3", "21", "2"]) assert.ok(text.includes(n), `${n} is missing`);
+    await page.context().close();
   });
 
   test("three figures, never added up, each with its definition and its list", options, async () => {
