@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
@@ -139,8 +140,9 @@ type counted struct {
 // Run implements testscript.T.
 func (c counted) Run(name string, f func(testscript.T)) {
 	c.T.Run(name, func(t *testing.T) {
-		why := ""
+		why, began := "", time.Now()
 		defer func() {
+			took := time.Since(began).Seconds()
 			c.tally.mu.Lock()
 			defer c.tally.mu.Unlock()
 			switch {
@@ -149,10 +151,10 @@ func (c counted) Run(name string, f func(testscript.T)) {
 				fmt.Printf("skipped %s (%s)\n", name, why)
 			case t.Failed():
 				c.tally.failed++
-				fmt.Printf("FAILED  %s\n", name)
+				fmt.Printf("FAILED  %s %.1f s\n", name, took)
 			default:
 				c.tally.passed++
-				fmt.Printf("ok      %s\n", name)
+				fmt.Printf("ok      %s %.1f s\n", name, took)
 			}
 		}()
 		f(counted{t, c.tally, &why})

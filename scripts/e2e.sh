@@ -30,8 +30,9 @@ fetch() {
 	[ -z "$mine" ] || rm -f /usr/sbin/policy-rc.d
 }
 
-count=$(mktemp)
-trap 'rm -f "$count"' EXIT
+work=$(mktemp -d)
+count=$work/count
+trap 'rm -rf "$work"' EXIT
 status=0
 if [ -z "$story" ]; then
 	[ -n "${CHROMIUM:-}" ] || [ -x /usr/bin/chromium ] || fetch chromium
@@ -39,7 +40,8 @@ if [ -z "$story" ]; then
 fi
 # shellcheck disable=SC2086
 fetch $packages
-DEJPHA_E2E=1 ${GO:-go} test ./e2e -run "TestStories/stories/$story" -count=1 -parallel 2 -timeout 15m | tee -a "$count" || status=1
+${GO:-go} test -c -o "$work/stories" ./e2e
+(cd e2e && DEJPHA_E2E=1 "$work/stories" -test.run "TestStories/stories/$story" -test.parallel 2 -test.timeout 15m) | tee -a "$count" || status=1
 
 # The closing line of both parts.
 awk '/^(stories: )?[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { for (i = 1; i < NF; i++) { if ($(i + 1) ~ /^passed/) p += $i; if ($(i + 1) ~ /^failed/) f += $i; if ($(i + 1) ~ /^skipped/) s += $i } }
