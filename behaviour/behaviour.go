@@ -34,7 +34,7 @@ const (
 	Overlap
 	// Ended is a flow that ended: Packets and Bytes of both directions. Told at the tick that ended it.
 	Ended
-	// NeighbourSeen is an ICMPv6 neighbour or router message: Code the type.
+	// NeighbourSeen is an ICMPv6 neighbour or router message: Code the type, Client the sender, Flags the fifth byte, Head what follows the eighth (of neighbours the target).
 	NeighbourSeen
 	// Malformed is a decode event of a packet that no healthy host sends: Name in Fact.Name.
 	Malformed

@@ -15,6 +15,7 @@ func New(c Config) []Detector {
 		newShare(c),
 		newFlood(c),
 		newSpoof(c),
+		newNeighbour(c),
 		newResolve(c),
 		newTunnel(c),
 		newDGA(c),

@@ -192,6 +192,19 @@ func linkMisses() map[string][]Signal {
 	add("a standby takes over and says so to all", 3, func(i int) []Signal {
 		return []Signal{arp(int64(i)*second, 2, byte(min(i, 1)), 1, 1, broadcastMAC)}
 	})
+	add("a standby router takes over an address of IPv6", 3, func(i int) []Signal {
+		return []Signal{nd(int64(i)*second, icmp6NeighbourAdvert, 0x20, byte(min(i, 1)), 1, 1)}
+	})
+	add("two routers of one network, all day", 600, func(i int) []Signal {
+		return []Signal{nd(int64(i)*10*second, icmp6RouterAdvert, 0, byte(i%2), 1+i%2, 0)}
+	})
+	add("a class of machines takes fresh addresses, one is in use", 100, func(i int) []Signal {
+		all := []Signal{nd(int64(i)*second/10, icmp6NeighbourAsk, 0, byte(i), 0, 1+i)}
+		if i == 50 {
+			all = append(all, nd(int64(i)*second/10+1, icmp6NeighbourAdvert, 0x20, 200, 1+i, 1+i))
+		}
+		return all
+	})
 	add("a virtual router's address comes back to its owner", 2, func(i int) []Signal {
 		return []Signal{as(arp(int64(i)*second, 2, byte(i), 1, 50, oneHost), func(s *Signal) {
 			if i == 0 {

@@ -2,6 +2,7 @@ package behaviour
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/decode"
@@ -30,6 +31,17 @@ func join(lists ...[]Signal) []Signal {
 func arp(at int64, op uint16, from byte, sender, target int, to [6]byte) Signal {
 	s := Signal{Kind: ARPSeen, Time: begin + at, EthSrc: [6]byte{2, 0, 0, 0, 0, from}, EthDst: to}
 	s.ARP = decode.ARP{Valid: true, Op: op, SenderMAC: s.EthSrc, SenderIP: [4]byte{10, 0, byte(sender >> 8), byte(sender)}, TargetIP: [4]byte{10, 0, byte(target >> 8), byte(target)}}
+	return s
+}
+
+// nd is a neighbour's or router's message over IPv6, of a hardware address about an address.
+func nd(at int64, kind uint32, flags, mac byte, sender, target int) Signal {
+	s := flow(NeighbourSeen, at, decode.Addr{0: 0x20, 1: 1, 14: byte(sender >> 8), 15: byte(sender)}, decode.Addr{0: 0xff, 15: 1}, 0, decode.ProtoICMPv6)
+	s.IPVersion, s.TTL, s.Code, s.Flags, s.EthSrc = 6, 255, kind, flags, [6]byte{2, 0, 0, 0, 0, mac}
+	s.Head = decode.Addr{0: 0x20, 1: 1, 14: byte(target >> 8), 15: byte(target)}
+	if sender == 0 {
+		s.Client = decode.Addr{}
+	}
 	return s
 }
 
@@ -211,7 +223,9 @@ func loginSigns() []sign {
 	}
 }
 
-func otherSigns() []sign { return append(floodSigns(), append(forgerySigns(), channelSigns()...)...) }
+func otherSigns() []sign {
+	return slices.Concat(floodSigns(), forgerySigns(), neighbourSigns(), channelSigns())
+}
 
 func floodSigns() []sign {
 	victim := v4(0, 7)
@@ -248,6 +262,27 @@ func floodSigns() []sign {
 			})
 			return join([]Signal{flow(Established, 0, out(1), victim, 80, decode.ProtoTCP)}, begun, each(n-1, func(i int) Signal { return flow(Established, 0, out(1), victim, 80, decode.ProtoTCP) }))
 		}, false},
+	}
+}
+
+func neighbourSigns() []sign {
+	return []sign{
+		{"routers without number", "neighbours", "flood", "T1499.001", neighbourRoutersMin, func(n int) []Signal {
+			return each(n, func(i int) Signal { return nd(int64(i), icmp6RouterAdvert, 0, byte(i), 1+i, 0) })
+		}, false},
+		{"addresses claimed unasked, without number", "neighbours", "flood", "T1499.001", neighbourClaimsMin, func(n int) []Signal {
+			return each(n, func(i int) Signal { return nd(int64(i), icmp6NeighbourAdvert, 0x20, 1, 1+i, 1+i) })
+		}, false},
+		{"an address claimed by two in turn", "neighbours", "spoofing", "T1557", 3, func(n int) []Signal {
+			return each(n, func(i int) Signal { return nd(int64(i)*second, icmp6NeighbourAdvert, 0x20, byte(i%2), 1, 1) })
+		}, true},
+		{"fresh addresses all in use", "neighbours", "spoofing", "T1557", neighbourTakenMin, func(n int) []Signal {
+			var all []Signal
+			for i := range n {
+				all = append(all, nd(int64(i)*minute, icmp6NeighbourAsk, 0, 1, 0, 1+i), nd(int64(i)*minute+1, icmp6NeighbourAdvert, 0x20, 9, 1+i, 1+i))
+			}
+			return all
+		}, true},
 	}
 }
 
@@ -332,6 +367,7 @@ func strangers(i int) []Signal {
 	return []Signal{
 		syn(at, me, v4(0, 7), 80), syn(at, v4(0, 7), me, 80), flow(Established, at, me, v4(0, 7), 80, decode.ProtoTCP), flow(Echo, at, me, v4(0, 7), 0, decode.ProtoICMP),
 		{Kind: ARPSeen, Time: begin + at, ARP: decode.ARP{Valid: true, Op: 2, SenderMAC: [6]byte(me[10:]), SenderIP: [4]byte(me[11:]), TargetIP: [4]byte{10, 0, 0, 1}}},
+		as(nd(at, icmp6NeighbourAdvert, 0x20, 1, 1, 1), func(s *Signal) { s.Head = me }),
 		as(flow(Overlap, at, me, v4(0, 7), 80, decode.ProtoTCP), func(s *Signal) { s.Size, s.FlowID = 100, uint64(i) }),
 		about("ftp", contract.Fact{Kind: contract.LoginFailed, Name: name}), about("krb5", contract.Fact{Kind: contract.KerberosRequest, Code: kerberosTGS, Name: name, Text: etypeRC4}),
 		about("dcerpc", contract.Fact{Kind: contract.RPCCall, Name: netlogonUUID, Code: 4}), about("ldap", contract.Fact{Kind: contract.LDAPRequest, Code: ldapSearch, Text: "(adminCount=1)"}),

@@ -197,7 +197,7 @@ func TestStories(t *testing.T) {
 				return begin(e)
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"network": cmdNetwork, "server": cmdServer, "shield": cmdShield, "client": cmdClient, "attacker": cmdAttacker,
+				"network": cmdNetwork, "server": cmdServer, "shield": cmdShield, "client": cmdClient, "attacker": cmdAttacker, "host": cmdAttacker, "does": cmdAttack,
 				"attack": cmdAttack, "expect": cmdExpect, "forge": cmdForge, "latency": cmdLatency,
 			},
 		})

@@ -124,7 +124,9 @@ func (w *worker) icmpSignals(p *decode.Packet, f *flow.Flow, dir flow.Direction)
 	case v6 && t >= icmp6RouterSolicitation && t <= icmp6NeighbourAdvert:
 		s = w.flowFields(behaviour.NeighbourSeen, f, p.Time, p.Number)
 		packetFields(&s, p)
-		s.Code = uint32(t)
+		s.Client, s.Server = p.Src, p.Dst // neighbours ask and answer on flows of their own
+		s.Code, s.Flags = uint32(t), p.L4[4]
+		copy(s.Head[:], p.Payload)
 	default:
 		return
 	}
