@@ -121,7 +121,7 @@ func furnish() error {
 	if err := os.MkdirAll("/run/home", 0o755); err != nil {
 		return err
 	}
-	return os.Chown("/run/home", 7001, 7001)
+	return errors.Join(os.Chown("/run/home", 7001, 7001), os.Setenv("TMPDIR", "/run")) // the stories' folders go with the mounts
 }
 
 // tally counts how the stories ended.

@@ -21,11 +21,11 @@ fetch() {
 		printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d && mine=1
 	fi
 	export DEBIAN_FRONTEND=noninteractive
-	local get="timeout 420 apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120"
-	$get update >/dev/null 2>&1 || true
+	local end=$((SECONDS + 420)) get="apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-unsafe-io"
+	timeout 120 $get update >/dev/null 2>&1 || true
 	# shellcheck disable=SC2086
-	$get install $missing >/dev/null 2>&1 || for p in $missing; do
-		$get install "$p" >/dev/null 2>&1 || echo "e2e: apt-get could not fetch $p"
+	timeout $((end - SECONDS)) $get install $missing >/dev/null 2>&1 || for p in $missing; do
+		[ "$SECONDS" -lt "$end" ] && timeout $((end - SECONDS)) $get install "$p" >/dev/null 2>&1 || echo "e2e: apt-get could not fetch $p"
 	done
 	[ -z "$mine" ] || rm -f /usr/sbin/policy-rc.d
 }
