@@ -46,8 +46,7 @@ http {
 	}, nil, []string{"nginx", "-p", "{dir}", "-c", "{dir}/nginx.conf"}, []int{80}},
 
 	"ssh": {"/usr/sbin/sshd", "openssh-server", map[string]string{
-		"sshd.conf": `ListenAddress 10.20.0.22
-HostKey {dir}/hostkey
+		"sshd.conf": `HostKey {dir}/hostkey
 PidFile {dir}/sshd.pid
 UsePAM no
 PasswordAuthentication yes
@@ -61,7 +60,6 @@ MaxStartups 200
 
 	"ftp": {"vsftpd", "vsftpd", map[string]string{
 		"vsftpd.conf": `listen=YES
-listen_address=10.20.0.21
 background=NO
 local_enable=YES
 anonymous_enable=NO
@@ -122,7 +120,6 @@ remote-control:
 state_dir = {dir}/dovecot
 log_path = {dir}/dovecot.log
 protocols = imap pop3
-listen = 10.20.0.25
 ssl = no
 disable_plaintext_auth = no
 auth_mechanisms = plain login
@@ -157,7 +154,7 @@ data_directory = {dir}/postfix/data
 config_directory = {dir}/postfix
 myhostname = mail.example.org
 mydestination = example.org
-inet_interfaces = 10.20.0.25
+inet_interfaces = all
 inet_protocols = ipv4
 local_recipient_maps =
 local_transport = discard:
