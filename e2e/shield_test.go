@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -29,6 +31,30 @@ type shield struct {
 // settings are those of a story that brings no dejpha.yaml of its own.
 const settings = "protected: [10.20.0.0/24, \"fd20::/64\"]\n"
 
+// acting has the shield do what it decides.
+const acting = "block: {mode: on}\n"
+
+// acts says whether the shield knows how to block; the stories then demand it.
+var acts = sync.OnceValue(func() bool {
+	program, err := theShield()
+	if err != nil {
+		return false
+	}
+	name := filepath.Join(os.TempDir(), "acts.yaml")
+	if err := os.WriteFile(name, []byte(acting), 0o600); err != nil {
+		return false
+	}
+	return exec.Command(program, "run", "-T", "-c", name).Run() == nil
+})
+
+// theShield is the program under test; DEJPHA names another than the one make built.
+func theShield() (string, error) {
+	if own := os.Getenv("DEJPHA"); own != "" {
+		return filepath.Abs(own)
+	}
+	return filepath.Abs("../bin/dejpha")
+}
+
 // cmdShield: shield start [ARGS...] | shield stop
 func cmdShield(ts *testscript.TestScript, neg bool, args []string) {
 	s := of(ts)
@@ -44,10 +70,7 @@ func cmdShield(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func (s *story) startShield(args []string) error {
-	program, err := filepath.Abs("../bin/dejpha")
-	if own := os.Getenv("DEJPHA"); own != "" {
-		program, err = own, nil
-	}
+	program, err := theShield()
 	if err != nil {
 		return err
 	}
@@ -55,6 +78,9 @@ func (s *story) startShield(args []string) error {
 	text, err := os.ReadFile(config)
 	if errors.Is(err, fs.ErrNotExist) {
 		text = []byte(settings)
+		if acts() {
+			text = append(text, acting...)
+		}
 	} else if err != nil {
 		return err
 	}
