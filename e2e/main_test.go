@@ -135,6 +135,13 @@ type counted struct {
 	*testing.T
 	tally *tally
 	why   *string
+	began *time.Time
+}
+
+// Parallel implements testscript.T; the time until its turn comes is not the story's.
+func (c counted) Parallel() {
+	c.T.Parallel()
+	*c.began = time.Now()
 }
 
 // Run implements testscript.T.
@@ -157,7 +164,7 @@ func (c counted) Run(name string, f func(testscript.T)) {
 				fmt.Printf("ok      %s %.1f s\n", name, took)
 			}
 		}()
-		f(counted{t, c.tally, &why})
+		f(counted{t, c.tally, &why, &began})
 	})
 }
 
@@ -188,7 +195,7 @@ func TestStories(t *testing.T) {
 	sum := &tally{}
 	defer func() { fmt.Printf("stories: %d passed, %d failed, %d skipped\n", sum.passed, sum.failed, sum.skipped) }()
 	t.Run("stories", func(t *testing.T) {
-		testscript.RunT(counted{t, sum, new(string)}, testscript.Params{
+		testscript.RunT(counted{t, sum, new(string), new(time.Time)}, testscript.Params{
 			Dir: "stories",
 			Setup: func(e *testscript.Env) error {
 				if lacks != "" {

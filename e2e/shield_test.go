@@ -78,11 +78,11 @@ func (s *story) startShield(args []string) error {
 	text, err := os.ReadFile(config)
 	if errors.Is(err, fs.ErrNotExist) {
 		text = []byte(settings)
-		if acts() {
-			text = append(text, acting...)
-		}
 	} else if err != nil {
 		return err
+	}
+	if acts() && !bytes.Contains(text, []byte("block:")) {
+		text = append(text, acting...)
 	}
 	state := filepath.Join(s.dir, "state")
 	if err := os.WriteFile(config, append(text, "state: "+state+"\n"...), 0o644); err != nil {
