@@ -33,7 +33,7 @@ var uses = map[string]use{
 		honest + "@10.20.0.22", "echo welcome"}, "welcome"},
 	"ftp":   {"curl", "curl", []string{"-sS", "--user", honest + ":" + password, "ftp://10.20.0.21/welcome"}, "welcome"},
 	"files": {"smbclient", "smbclient", []string{"--configfile=/dev/null", "-U", honest + "%" + password, "//10.20.0.139/plans", "-c", "get plan.txt /dev/stdout"}, "a plan"},
-	"dns":   {"dig", "bind9-dnsutils", []string{"+short", "+tries=1", "+timeout=5", "@10.20.0.53", "www.example.org"}, "10.20.0.80"},
+	"dns":   {"dig", "bind9-dnsutils", []string{"+short", "+tries=4", "+timeout=2", "@10.20.0.53", "www.example.org"}, "10.20.0.80"},
 	"mail":  {"curl", "curl", []string{"-sS", "--user", honest + ":" + password, "imap://10.20.0.25/INBOX", "-X", "NOOP"}, ""},
 	"smtp": {"swaks", "swaks", []string{"--server", "10.20.0.25", "--from", "honest@example.net", "--to", "honest@example.org", "--helo", "example.net",
 		"--auth", "PLAIN", "--auth-user", honest, "--auth-password", password, "--hide-all", "--timeout", "10"}, ""},
