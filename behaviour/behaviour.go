@@ -40,7 +40,7 @@ const (
 	Malformed
 	// Datagram is a UDP payload of a flow without a known protocol, up to the fourth of each flow and direction: Size, Head its first bytes.
 	Datagram
-	// Hangup is a TCP connection that both ends or a reset closed; HasData: the client had said something.
+	// Hangup is a TCP connection that both ends or a reset closed: HasData if the client had said anything, Size bytes of the server.
 	Hangup
 )
 

@@ -139,9 +139,6 @@ func accountMisses() map[string][]Signal {
 		web := func(f contract.Fact) Signal { return said(at, v4(0, 5), v4(0, 7), 80, "http", f) }
 		return []Signal{as(web(contract.Fact{}), func(s *Signal) { s.Kind = Established }), web(contract.Fact{Kind: contract.HTTPRequest, Size: 1}), web(contract.Fact{Kind: contract.HTTPResponse, Code: 200})}
 	})
-	add("a monitor that looks whether a host's services are there, each in its turn", 200, func(i int) []Signal {
-		return []Signal{as(flow(Hangup, int64(i)*10*second, v4(0, 5), v4(0, 7), 20+i%8, decode.ProtoTCP), func(s *Signal) { s.Proven = true })}
-	})
 	add("a browser that opens connections ahead and needs none", 100, func(i int) []Signal {
 		return []Signal{as(flow(Hangup, int64(i)*second/10, v4(0, 5), out(i), []int{80, 443}[i%2], decode.ProtoTCP), func(s *Signal) { s.Proven = true })}
 	})

@@ -23,6 +23,7 @@ const (
 	scanSilentDoors = 5          // ports of one host opened and left without a word
 	scanSilentAfter = 2          // likewise, by a source whose search was told already
 	scanSilentTime  = minute
+	scanGreeting    = 1024 // services that greet whoever comes have ports below
 )
 
 // scan finds searches for open ports and living hosts: TCP (any flags), UDP, IPv4 and IPv6; vertical, horizontal and slow.
@@ -131,6 +132,9 @@ func (d *scan) Observe(s *Signal, report func(Finding)) {
 func (d *scan) knock(s *Signal, report func(Finding)) {
 	if s.Proto != decode.ProtoTCP || s.HasData || !s.Proven || s.Midstream {
 		return
+	}
+	if s.Size > 0 && s.ServerPort >= scanGreeting {
+		return // files are fetched so, over FTP
 	}
 	src, _ := d.sources.get(scanKey{s.Client, s.Proto})
 	src.knocks.limit, src.knocks.life = 8*scanSilentDoors, scanSilentTime

@@ -55,11 +55,15 @@ func theShield() (string, error) {
 	return filepath.Abs("../bin/dejpha")
 }
 
-// cmdShield: shield start [ARGS...] | shield stop
+// cmdShield: shield start [ARGS...] | shield stop | shield kill
 func cmdShield(ts *testscript.TestScript, neg bool, args []string) {
 	s := of(ts)
-	if neg || len(args) == 0 || s.mode == "" || args[0] != "start" && args[0] != "stop" {
-		ts.Fatalf("usage, after network: shield start [ARGS...] | shield stop")
+	if neg || len(args) == 0 || s.mode == "" || !slices.Contains([]string{"start", "stop", "kill"}, args[0]) {
+		ts.Fatalf("usage, after network: shield start [ARGS...] | shield stop | shield kill")
+	}
+	if args[0] == "kill" {
+		s.shield.kill()
+		return
 	}
 	if args[0] == "stop" {
 		ts.Check(s.stopShield())
@@ -94,7 +98,11 @@ func (s *story) startShield(args []string) error {
 		}
 		time.Sleep(300 * time.Millisecond)
 	}
-	p, err := s.start("shield", "shield.out", append([]string{program, "run", "-c", config, "--no-console", "-i", "out0"}, args...)...)
+	where := []string{"-i", "out0"}
+	if slices.Contains(args, "--bridge") || slices.Contains(args, "-q") {
+		where = nil
+	}
+	p, err := s.start("shield", "shield.out", slices.Concat([]string{program, "run", "-c", config, "--no-console"}, where, args)...)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@
 # CHROMIUM names another browser; DEJPHA_SHOTS a folder for pictures; DEJPHA_E2E_KEEP one for captures of the stories.
 set -euo pipefail
 web=$1 story=${2:-}
-packages="nginx-light openssh-server openssh-client sshpass vsftpd postfix dovecot-imapd dovecot-pop3d samba smbclient unbound bind9-dnsutils swaks curl iproute2 nmap masscan hydra medusa sqlmap wapiti ffuf slowhttptest hping3 thc-ipv6"
+packages="nginx-light openssh-server openssh-client sshpass vsftpd postfix dovecot-imapd dovecot-pop3d samba smbclient unbound bind9-dnsutils swaks curl iproute2 iptables nmap masscan hydra medusa sqlmap wapiti ffuf slowhttptest hping3 thc-ipv6"
 
 # fetch installs what is missing of the packages named, in one go or, if that fails, one by one.
 fetch() {

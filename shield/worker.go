@@ -154,7 +154,7 @@ func (w *worker) inspect(p *decode.Packet, frame *capture.Frame) {
 		w.afterwards(f, p.Time, p.Number)
 		if f.Stream != 0 && f.State == flow.Closed {
 			s := w.flowFields(behaviour.Hangup, f, p.Time, p.Number)
-			s.HasData = w.streams.Size(f, flow.ToServer) > 0
+			s.HasData, s.Size = w.streams.Size(f, flow.ToServer) > 0, uint32(min(w.streams.Size(f, flow.ToClient), 1<<31))
 			w.signal(s)
 			w.contentEnded(f)
 		}
