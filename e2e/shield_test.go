@@ -108,7 +108,11 @@ func (s *story) startShield(args []string) error {
 	}
 	s.shield = &shield{process: p, state: state}
 	for range 300 {
-		if strings.Contains(p.said(), "Watching") {
+		if said := p.said(); strings.Contains(said, "Watching") || strings.Contains(said, "Standing in the way") {
+			if _, err := os.Stat(filepath.Join(state, "dejpha.socket")); err != nil { // it can be spoken to in a moment
+				time.Sleep(50 * time.Millisecond)
+				continue
+			}
 			return nil
 		}
 		if p.wait(50 * time.Millisecond) {
@@ -269,7 +273,7 @@ func (s *story) listed(address string) (string, error) {
 	}
 	b, err := os.ReadFile(filepath.Join(s.shield.state, "blocks.json"))
 	if err == nil && names(string(b), address) {
-		return "blocks.json holds it", nil
+		return "blocks.json: " + string(b), nil
 	}
 	return "", nil
 }
