@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -29,6 +30,7 @@ const (
 	countEvery = time.Second
 	guardEvery = time.Minute
 	file       = "blocks.json"
+	crowdLeast = 1024
 	flowFor    = 6 * time.Hour // that a proven flow is exempt from limits
 	pairFor    = time.Hour     // and its client, for new ones
 	pairRate   = 100           // packets/s of a proven client beyond its flows: so much gains who forges its address
@@ -57,6 +59,7 @@ type Board struct {
 	mu      sync.Mutex
 	last    map[netip.Prefix]block.Count
 	attacks map[netip.Prefix]uint64 // what led to a block
+	crowd   int                     // so many, and those that ended are forgotten
 	limits  map[uint64]int64        // attacks that led to limits, until when
 	total   block.Totals
 	counted bool // total is known
@@ -73,7 +76,7 @@ func Open(o Options) (*Board, error) {
 		o.Root = os.DirFS("/")
 	}
 	b := &Board{o: o, quit: make(chan struct{}), last: map[netip.Prefix]block.Count{}, attacks: map[netip.Prefix]uint64{},
-		limits: map[uint64]int64{}, stopped: map[uint64]Stopped{}}
+		crowd: crowdLeast, limits: map[uint64]int64{}, stopped: map[uint64]Stopped{}}
 	b.sessions = policy.Sessions(o.Root, os.Getenv("SSH_CONNECTION"))
 	o.Guard.Set(b.system())
 	var enforcer block.Enforcer
@@ -146,6 +149,7 @@ func (b *Board) run() {
 		case <-tick.C:
 		}
 		b.count()
+		b.forget()
 		b.allowed()
 		if n%(guardEvery/countEvery) == 0 && b.o.Guard.Set(b.system()) {
 			b.keeper.SetGuard(lines(b.o.Guard))
@@ -235,18 +239,27 @@ func (b *Board) count() {
 			delete(b.limits, id)
 		}
 	}
-	if len(b.attacks) > len(counts)+len(b.last)+1024 {
-		b.forget()
-	}
 }
 
-// forget lets go of the reasons of blocks that are no longer in force; the lock is held.
+// forget lets go of the reasons of blocks that are no longer in force, each time there are twice as many as were left
+// the last time: a look costs as much as there are blocks, and decisions must not wait for it.
 func (b *Board) forget() {
-	in := map[netip.Prefix]uint64{}
-	for _, e := range b.keeper.List() {
-		in[e.Prefix] = e.Attack
+	b.mu.Lock()
+	if len(b.attacks) < b.crowd {
+		b.mu.Unlock()
+		return
 	}
-	b.attacks = in
+	gone := maps.Clone(b.attacks)
+	b.mu.Unlock()
+	for _, e := range b.keeper.List() {
+		delete(gone, e.Prefix)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for p := range gone {
+		delete(b.attacks, p)
+	}
+	b.crowd = 2*len(b.attacks) + crowdLeast
 }
 
 func (b *Board) add(id, packets, bytes uint64) {

@@ -195,6 +195,23 @@ func TestWhatPeopleAsk(t *testing.T) {
 	}
 }
 
+func TestReasonsOfEndedBlocksAreForgotten(t *testing.T) {
+	b := opened(t, &kernel{in: map[netip.Prefix]block.Entry{}}, nil, true, t.TempDir())
+	defer b.Close()
+	for i := range 3 * crowdLeast {
+		d := decision(netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), 32).String(), 5)
+		if i%3 > 0 {
+			d.Until = d.Time - 1 // ended: the keeper does not take it
+		}
+		b.Enforce(d)
+	}
+	b.keeper.Flush()
+	b.forget()
+	if n := len(b.attacks); n != crowdLeast {
+		t.Errorf("%d reasons are kept of %d blocks in force", n, crowdLeast)
+	}
+}
+
 func TestARehearsalActsForNobody(t *testing.T) {
 	k := &kernel{in: map[netip.Prefix]block.Entry{}}
 	b := opened(t, k, nil, false, t.TempDir())
