@@ -203,12 +203,6 @@ func TestStories(t *testing.T) {
 				}
 				return begin(e)
 			},
-			Condition: func(name string) (bool, error) {
-				if name != "acts" {
-					return false, fmt.Errorf("unknown condition %q", name)
-				}
-				return acts(), nil
-			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
 				"network": cmdNetwork, "server": cmdServer, "shield": cmdShield, "client": cmdClient, "attacker": cmdAttacker, "host": cmdAttacker, "does": cmdAttack,
 				"attack": cmdAttack, "expect": cmdExpect, "forge": cmdForge, "latency": cmdLatency,
