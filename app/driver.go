@@ -109,6 +109,13 @@ func (d *Driver) addProtocol(i int, cfg Config) {
 	}
 }
 
+// KeepFrames says whether rules ask for frames, for the conversations that begin from now on.
+func (d *Driver) KeepFrames(on bool) {
+	for i := range d.limits {
+		d.limits[i].Frames = on
+	}
+}
+
 func mergeLimits(base, own contract.Limits, settings map[string]string) contract.Limits {
 	if own.MaxTx > 0 {
 		base.MaxTx = own.MaxTx

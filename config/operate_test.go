@@ -40,3 +40,22 @@ func TestPlaceOfTheControlSocket(t *testing.T) {
 		}
 	}
 }
+
+func TestOperation(t *testing.T) {
+	for _, c := range []struct{ set, want string }{
+		{"confine=off", "off"}, {"confine=require", "require"}, {"confine=on", "on"},
+		{"metrics.listen=9470", "127.0.0.1:9470"}, {"metrics.listen=[::1]:9470", "[::1]:9470"}, {"user=nobody", "nobody"},
+		{"confine=maybe", "error"}, {"metrics.listen=here", "error"}, {"metrics.listen=:9", "error"}, {"metrics.listen=1.2.3.4:99999", "error"},
+	} {
+		got, _, err := Load("", []string{c.set})
+		if err != nil {
+			if c.want != "error" {
+				t.Errorf("%s: %v", c.set, err)
+			}
+			continue
+		}
+		if o := got.Operation; o.Confine != c.want && o.MetricsListen != c.want && o.User != c.want {
+			t.Errorf("%s: %+v", c.set, o)
+		}
+	}
+}

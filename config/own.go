@@ -37,6 +37,9 @@ type own struct {
 		CountryDatabase string `yaml:"country-database"`
 	} `yaml:"console"`
 	Control ownControl `yaml:"control"`
+	Metrics ownMetrics `yaml:"metrics"`
+	Confine string     `yaml:"confine"`
+	User    string     `yaml:"user"`
 	Keep    struct {
 		Eve     ownKeep `yaml:"eve"`
 		Packets ownKeep `yaml:"packets"`

@@ -76,6 +76,9 @@ func (q *ask) run() {
 	q.f()
 }
 
+// Ended is closed once nothing will be answered any more.
+func (a *Asks) Ended() <-chan struct{} { return a.ended }
+
 // End says that nothing will be answered any more.
 func (a *Asks) End() {
 	if a != nil {

@@ -139,6 +139,15 @@ func (l *Log) Now() int64 { return int64(l.time) * 1000 }
 // Cut is how many unacknowledged bytes a crash had left broken; they are kept in a side file.
 func (l *Log) Cut() int64 { return l.cutBytes }
 
+// KeepRules stores a text that SetRules will name, so that SetRules need not wait for the disk. From any goroutine.
+func (l *Log) KeepRules(text []byte) error {
+	path := rulesFile(l.dir, sha256.Sum256(text))
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	return l.disk.Replace(path, text)
+}
+
 // SetRules names the rules and configuration in force from now on and stores them once, by hash.
 func (l *Log) SetRules(text []byte, now int64) error {
 	hash, err := l.storeRules(text)

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/capture"
@@ -29,25 +30,37 @@ const (
 	markLeast       = 3 // shorter contents stand everywhere
 )
 
-// inspector explains packets and rules to a console.
-type inspector struct {
-	rules map[[2]uint32]*rule.Rule // by gid, sid
-	mu    sync.Mutex               // guards the decoder and its packet
+// Inspector explains packets and rules to a console; its methods may be called from several goroutines.
+type Inspector struct {
+	rules atomic.Pointer[map[[2]uint32]*rule.Rule] // by gid, sid
+	mu    sync.Mutex                               // guards the decoder and its packet
 	dec   decode.Decoder
 	pkt   decode.Packet
 }
 
-// New returns an inspector that knows rules; its methods may be called from several goroutines.
-func New(rules []*rule.Rule) console.Inspector {
-	in := &inspector{rules: make(map[[2]uint32]*rule.Rule, len(rules))}
-	for _, r := range rules {
-		in.rules[[2]uint32{r.GID, r.SID}] = r
-	}
+// New returns an inspector that knows rules.
+func New(rules []*rule.Rule) *Inspector {
+	in := &Inspector{}
+	in.Renew(rules)
 	return in
 }
 
+// Renew makes it know other rules.
+func (in *Inspector) Renew(rules []*rule.Rule) {
+	known := make(map[[2]uint32]*rule.Rule, len(rules))
+	for _, r := range rules {
+		known[[2]uint32{r.GID, r.SID}] = r
+	}
+	in.rules.Store(&known)
+}
+
+// known is the rule of that number; nil: there is none.
+func (in *Inspector) known(gid, sid uint32) *rule.Rule {
+	return (*in.rules.Load())[[2]uint32{gid, sid}]
+}
+
 // Frames implements console.Inspector.
-func (in *inspector) Frames(pcap []byte) ([]console.Frame, error) {
+func (in *Inspector) Frames(pcap []byte) ([]console.Frame, error) {
 	src, err := file.New("kept packets", bytes.NewReader(pcap))
 	if err != nil {
 		return nil, err
@@ -67,7 +80,7 @@ func (in *inspector) Frames(pcap []byte) ([]console.Frame, error) {
 }
 
 // Capture implements console.Inspector.
-func (*inspector) Capture(frames []console.Frame) []byte {
+func (*Inspector) Capture(frames []console.Frame) []byte {
 	if len(frames) == 0 {
 		return nil
 	}
@@ -81,8 +94,8 @@ func (*inspector) Capture(frames []console.Frame) []byte {
 }
 
 // Rule implements console.Inspector.
-func (in *inspector) Rule(gid, sid uint32) (console.Rule, bool) {
-	r := in.rules[[2]uint32{gid, sid}]
+func (in *Inspector) Rule(gid, sid uint32) (console.Rule, bool) {
+	r := in.known(gid, sid)
 	if r == nil {
 		return console.Rule{}, false
 	}
@@ -90,7 +103,7 @@ func (in *inspector) Rule(gid, sid uint32) (console.Rule, bool) {
 }
 
 // Describe implements console.Inspector.
-func (in *inspector) Describe(f *console.Frame) {
+func (in *Inspector) Describe(f *console.Frame) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	p := &in.pkt
@@ -153,7 +166,7 @@ func transport(p *decode.Packet) string {
 }
 
 // Marks implements console.Inspector: where the payload holds a content that one of the rules asks for.
-func (in *inspector) Marks(alerts []attack.AlertCount, f *console.Frame) [][2]int {
+func (in *Inspector) Marks(alerts []attack.AlertCount, f *console.Frame) [][2]int {
 	if f.PayloadOffset < 0 || f.PayloadOffset >= len(f.Data) {
 		return nil
 	}
@@ -161,7 +174,7 @@ func (in *inspector) Marks(alerts []attack.AlertCount, f *console.Frame) [][2]in
 	lower := asciiLower(payload)
 	var marks [][2]int
 	for _, a := range alerts {
-		r := in.rules[[2]uint32{a.GID, a.SID}]
+		r := in.known(a.GID, a.SID)
 		if r == nil {
 			continue
 		}

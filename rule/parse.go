@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 )
@@ -63,21 +64,22 @@ func faultf(at int, format string, args ...any) *fault {
 
 // ParseFile reads every rule of a file. Refused rules are wholly absent; the others are all there.
 func ParseFile(name string, text []byte, env *Environment) (rules []*Rule, refused []Refusal) {
-	src := strings.TrimPrefix(string(text), "\ufeff")
+	src := bytes.TrimPrefix(text, []byte("\ufeff"))
 	seen := map[[2]uint32]int{} // where a rule stands in rules
 	env.file = name
 	if env.words == nil {
 		env.words = languageWords()
 	}
-	for line := 1; src != ""; {
-		one, lines, rest := logicalLine(src)
+	for line := 1; len(src) > 0; {
+		whole, lines, rest := logicalLine(src)
 		src = rest
 		start := line
 		line += lines
-		body := strings.TrimLeft(one, " \t\r\x00")
-		if body == "" || body[0] == '#' {
+		if t := bytes.TrimLeft(whole, " \t\r\x00"); len(t) == 0 || t[0] == '#' {
 			continue
 		}
+		one := string(whole) // a copy of its own: the file's text, which may be large, is let go of
+		body := strings.TrimLeft(one, " \t\r\x00")
 		r, err := env.rule(strings.TrimRight(body, " \t\r\n"), name, start, len(one)-len(body))
 		if err != nil {
 			sid := uint32(0)
@@ -137,21 +139,24 @@ func (r *Rule) ReadsFiles() bool {
 	return false
 }
 
-// logicalLine joins lines that end in a backslash.
-func logicalLine(src string) (one string, lines int, rest string) {
+// logicalLine joins lines that end in a backslash; one may lie in src.
+func logicalLine(src []byte) (one []byte, lines int, rest []byte) {
 	for {
 		lines++
-		i := strings.IndexByte(src, '\n')
+		i := bytes.IndexByte(src, '\n')
 		if i < 0 {
-			return one + src, lines, ""
+			return append(one, src...), lines, nil
 		}
 		part := src[:i]
 		src = src[i+1:]
-		if t := strings.TrimRight(part, "\r"); strings.HasSuffix(t, "\\") && lines < 1000 {
-			one += t[:len(t)-1]
+		if t := bytes.TrimRight(part, "\r"); bytes.HasSuffix(t, []byte("\\")) && lines < 1000 {
+			one = append(one, t[:len(t)-1]...)
 			continue
 		}
-		return one + part, lines, src
+		if one == nil {
+			return part, lines, src
+		}
+		return append(one, part...), lines, src
 	}
 }
 

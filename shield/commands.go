@@ -3,6 +3,7 @@ package shield
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -11,11 +12,14 @@ import (
 
 // attend opens the control socket of a run; nil if none is asked for. What a command does to the merge point's state
 // goes through ask.
-func (e *engine) attend(o *RunOptions) (*control.Server, error) {
+func (e *engine) attend(s *Setup, o *RunOptions, r *Running) (*control.Server, error) {
 	if o.Socket == "" {
 		return nil, nil
 	}
-	return control.Serve(o.Socket, e.commands(o, time.Now()))
+	c := e.commands(o, time.Now())
+	maps.Copy(c, r.commands())
+	maps.Copy(c, s.rules.Commands(func() error { return e.reloaded(s, o) }))
+	return control.Serve(o.Socket, c)
 }
 
 // ask has f run at the merge point between two stretches, on an idle wire, too; it returns once f has run.

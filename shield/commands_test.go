@@ -36,7 +36,7 @@ func runQuiet(t *testing.T, so SetupOptions, o RunOptions) *running {
 	now := time.Now().UnixNano()
 	o.State, o.Kind, o.Stop, o.Version, o.Socket = r.state, evidence.Live, stop, "test", filepath.Join(r.state, "dejpha.socket")
 	o.Shutdown = sync.OnceFunc(func() { close(stop) })
-	if o.Source == nil {
+	if len(o.Live) == 0 {
 		o.Live = []capture.Live{&quietWire{frames: framesOf(t, "../samples/portscan.pcap"), now: now, step: 1e6, until: 1 << 62}}
 	}
 	go func() {

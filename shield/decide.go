@@ -56,7 +56,7 @@ func (m *merger) decided() {
 
 // decision writes one decision down. What it names is private in the log; that it was taken is not.
 func (m *merger) decision(d *attack.Decision) {
-	m.sum.decided(d)
+	m.sum.Decided(d)
 	m.shadow.Decided(d)
 	if m.sealer != nil {
 		public, err := json.Marshal(struct {

@@ -11,10 +11,10 @@ import (
 
 // inForce is what a log keeps of the rules and settings; nil where there are no rules.
 func (s *Setup) inForce() []byte {
-	if s.loaded == nil {
-		return nil
+	if l := s.rules.Current(); l != nil {
+		return l.InForce
 	}
-	return s.loaded.InForce
+	return nil
 }
 
 // unpack makes the setup of what was in force again; its texts stand in folder dir meanwhile.

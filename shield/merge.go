@@ -51,9 +51,10 @@ type merger struct {
 	err        error        // the first write that failed
 	failed     atomic.Bool  // err is set, for the reader
 	now        int64
-	beat       int64 // when the next heartbeat is due
-	told       int64 // when the watcher was told the ledger
-	ended      bool  // the source of a run came to its end
+	beat       int64    // when the next heartbeat is due
+	told       int64    // when the watcher was told the ledger
+	latest     []string // the last attacks that were opened, newest first
+	ended      bool     // the source of a run came to its end
 }
 
 // wanting pairs a detector with the kinds of signals it asks for.
@@ -222,6 +223,7 @@ func (m *merger) act(events []attack.Event) {
 		case attack.Opened:
 			m.sum.Opened++
 			m.watch(&ev.Record)
+			m.remember(&ev.Record)
 			if m.watcher != nil {
 				m.open[ev.Key] = ev.Record.ID
 			}
@@ -267,7 +269,7 @@ func (m *merger) watch(r *attack.Record) {
 }
 
 func (m *merger) closed(r *attack.Record) {
-	m.sum.count(r)
+	m.sum.Count(r)
 	m.watch(r)
 	m.line = eve.AppendAttack(m.line[:0], r)
 	m.write(m.line)

@@ -30,10 +30,13 @@ type RunOptions struct {
 	Reopen <-chan struct{} // someone moved the record file away: go on in a new one; may be nil
 	Say    func(string)    // what a person should know of the start, one line each; nil: nobody listens
 
-	Socket   string        // path of the control socket; "": none
-	Version  string        // that the socket tells
-	Trial    time.Duration // how long a shield in the way may go unconfirmed; 0: a minute
-	Shutdown func()        // ends the run as Stop does, for the socket's command; nil: it is not offered
+	Socket    string                 // path of the control socket; "": none
+	Version   string                 // that the socket tells
+	Trial     time.Duration          // how long a shield in the way may go unconfirmed; 0: a minute
+	Ready     func(r *Running) error // called when everything is open, before the first frame; nil: nobody asks
+	Reload    <-chan struct{}        // read the rules again; may be nil
+	Reloading func(on bool)          // a reload begins, or is over; nil: nobody asks
+	Shutdown  func()                 // ends the run as Stop does, for the socket's command; nil: it is not offered
 }
 
 // Run takes frames through the shield until their source ends or Stop is closed. It takes up what the last run in
@@ -82,7 +85,8 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	}
 	defer e.trial.End()
 	e.merge.heed(blocks)
-	socket, err := e.attend(&o)
+	running := Running{e: e, s: s, o: &o, began: began}
+	socket, err := e.attend(s, &o, &running)
 	if err != nil {
 		_, _ = seal.close()
 		return nil, err
@@ -91,6 +95,9 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		defer socket.Close()
 	}
 	defer e.merge.asks.End() // before the socket closes: nobody is left waiting
+	if o.Reload != nil {
+		go e.reloads(s, &o)
+	}
 	if o.Watch != nil {
 		if e.merge.watcher, err = o.Watch(seal.log.Origin(), seal.log.Verifier()); err != nil {
 			_, _ = seal.close()
@@ -100,6 +107,12 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	e.showBlocks()
 	if err := e.merge.resume(now, o.say); err != nil {
 		return nil, err
+	}
+	if o.Ready != nil {
+		if err := o.Ready(&running); err != nil {
+			_, _ = seal.close()
+			return nil, err
+		}
 	}
 	pause := func() { e.merge.fail(file.Flush()) }
 	if set.live {

@@ -8,17 +8,18 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"slices"
-	"sort"
+	"sync/atomic"
 
-	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/block/barred"
 	"github.com/dejpha/dejpha/config"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/defrag"
 	"github.com/dejpha/dejpha/detect"
+	"github.com/dejpha/dejpha/explain"
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/rule"
+	"github.com/dejpha/dejpha/shield/nets"
 	"github.com/dejpha/dejpha/shield/policy"
 	"github.com/dejpha/dejpha/shield/ruleset"
 	"github.com/dejpha/dejpha/stream"
@@ -49,7 +50,11 @@ type Setup struct {
 	Loaded   int
 	Refused  []rule.Refusal
 	settings settings
-	loaded   *ruleset.Loaded // nil: no rules
+	options  SetupOptions
+
+	rules     ruleset.Reloader
+	floor     map[string]uint64 // attacks by class that the detectors alone find on the built-in captures
+	inspector atomic.Pointer[explain.Inspector]
 }
 
 // Workers is how many workers share the traffic.
@@ -84,7 +89,7 @@ type settings struct {
 	recording  bool
 	live       bool  // every worker has a live source of its own
 	memory     int64 // of one worker
-	policies   []osPolicy
+	stacks     nets.Stacks
 	pcapName   string
 	interfaces []string // of a live source
 }
@@ -93,12 +98,6 @@ type settings struct {
 type zone struct {
 	name     string
 	prefixes []netip.Prefix
-}
-
-type osPolicy struct {
-	prefix netip.Prefix
-	policy stream.Policy
-	pieces defrag.Policy
 }
 
 // writes says whether records of an event type are written.
@@ -118,7 +117,7 @@ func NewSetup(o SetupOptions) (*Setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Setup{Config: c, Warnings: warnings}
+	s := &Setup{Config: c, Warnings: warnings, options: o}
 	// The tables are bounded by the configured memory; the collector is told to stay near it, at the price of time.
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(heapLimit(c))
@@ -163,88 +162,55 @@ func NewSetup(o SetupOptions) (*Setup, error) {
 		}
 		s.settings.zones = append(s.settings.zones, zone{name, list})
 	}
-	if s.settings.policies, err = osPolicies(c.HostOSPolicy); err != nil {
+	if s.settings.stacks, err = nets.ParseStacks(c.HostOSPolicy); err != nil {
 		return nil, err
 	}
 	if o.NoRules {
 		return s, nil
 	}
-	return s, s.rules(o, nil)
+	return s, s.load()
 }
 
 var privateRanges = []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8", "fc00::/7", "fe80::/10"}
 
 func prefixes(texts, otherwise []string) ([]netip.Prefix, error) {
-	if len(texts) == 0 {
-		texts = otherwise
-	}
-	var out []netip.Prefix
-	for _, t := range texts {
-		p, err := netip.ParsePrefix(t)
-		if err != nil {
-			a, err2 := netip.ParseAddr(t)
-			if err2 != nil {
-				return nil, fmt.Errorf("%q is not an address or prefix", t)
-			}
-			p = netip.PrefixFrom(a, a.BitLen())
-		}
-		out = append(out, p.Masked())
-	}
-	return out, nil
+	return nets.Prefixes(texts, otherwise)
 }
 
-func contains(list []netip.Prefix, a netip.Addr) bool {
-	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(a) })
-}
-
-func osPolicies(m map[string][]string) ([]osPolicy, error) {
-	var out []osPolicy
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		nets := m[name]
-		policy, ok := stream.ParsePolicy(name)
-		pieces, known := defrag.ParsePolicy(name)
-		if !ok || !known {
-			return nil, fmt.Errorf("host-os-policy: unknown policy %q", name)
-		}
-		list, err := prefixes(nets, []string{})
-		if err != nil {
-			return nil, fmt.Errorf("host-os-policy: %s: %w", name, err)
-		}
-		for _, p := range list {
-			out = append(out, osPolicy{p, policy, pieces})
-		}
-	}
-	sort.SliceStable(out, func(i, j int) bool { return out[i].prefix.Bits() > out[j].prefix.Bits() })
-	return out, nil
-}
-
-// osOf says how a target's stack puts things together: the policies of the longest prefix that holds it, else BSD's.
-func (s *settings) osOf(a decode.Addr) osPolicy {
-	n := a.Netip()
-	for _, p := range s.policies {
-		if p.prefix.Contains(n) {
-			return p
-		}
-	}
-	return osPolicy{}
-}
+func contains(list []netip.Prefix, a netip.Addr) bool { return nets.Contain(list, a) }
 
 // policyOf is a target's choice between segments.
-func (s *settings) policyOf(a decode.Addr) stream.Policy { return s.osOf(a).policy }
+func (s *settings) policyOf(a decode.Addr) stream.Policy { return s.stacks.Of(a).Segments }
 
 // piecesOf is a target's choice between fragments.
-func (s *settings) piecesOf(a decode.Addr) defrag.Policy { return s.osOf(a).pieces }
+func (s *settings) piecesOf(a decode.Addr) defrag.Policy { return s.stacks.Of(a).Pieces }
 
-// rules loads, checks and compiles. old: what is in force, nil for nothing.
-func (s *Setup) rules(o SetupOptions, old *ruleset.Loaded) error {
-	l, err := ruleset.Load(s.Config, ruleset.Options{ConfigFile: o.ConfigFile, Sets: o.Sets, Only: o.OnlyRules, More: o.MoreRules, Inline: o.SimulateIPS, Detectors: o.Detectors}, old)
+// ruleset is what of the options is about rules.
+func (o *SetupOptions) ruleset() ruleset.Options {
+	return ruleset.Options{ConfigFile: o.ConfigFile, Sets: o.Sets, Only: o.OnlyRules, More: o.MoreRules, Inline: o.SimulateIPS, Detectors: o.Detectors}
+}
+
+// load loads, checks and compiles the rules.
+func (s *Setup) load() error {
+	s.rules.Config, s.rules.Options, s.rules.Try, s.rules.Percent = s.Config, s.options.ruleset(), s.try, gcPercent
+	s.rules.Settle = func() { debug.SetMemoryLimit(heapLimit(s.Config) + heapLive()) }
+	l, err := ruleset.Load(s.Config, s.rules.Options, nil)
 	if err != nil {
 		return err
 	}
-	s.settings.set, s.settings.refused, s.settings.thresholds = l.Set, len(l.Refused), l.Thresholds
-	s.loaded, s.Loaded, s.Refused = l, l.Set.Len(), l.Refused
-	debug.SetMemoryLimit(heapLimit(s.Config) + heapLive())
+	s.rules.First(l)
+	s.adopt(l)
+	s.Loaded, s.Refused = l.Set.Len(), l.Refused
+	s.rules.Settle()
 	return nil
+}
+
+// adopt takes rules as those in force.
+func (s *Setup) adopt(l *ruleset.Loaded) {
+	s.settings.set, s.settings.refused, s.settings.thresholds = l.Set, len(l.Refused), l.Thresholds
+	if in := s.inspector.Load(); in != nil {
+		in.Renew(l.Rules())
+	}
 }
 
 // heapLimit is where the collector begins to work harder: the tables fill about half of the configured memory on mixed
@@ -260,32 +226,4 @@ func heapLive() int64 {
 }
 
 // RefusedByKeyword lists the refusals a keyword a line, the most frequent first.
-func (s *Setup) RefusedByKeyword() []string {
-	counts := map[string]int{}
-	for _, r := range s.Refused {
-		k := r.Keyword
-		if k == "" {
-			k = "(header)"
-		}
-		counts[k]++
-	}
-	names := make([]string, 0, len(counts))
-	for k := range counts {
-		names = append(names, k)
-	}
-	sort.Slice(names, func(i, j int) bool {
-		a, b := names[i], names[j]
-		return counts[a] > counts[b] || counts[a] == counts[b] && a < b
-	})
-	for i, k := range names {
-		names[i] = fmt.Sprintf("refused: %5d %s", counts[k], k)
-	}
-	return names
-}
-
-func appConfig(c *config.Config) app.Config {
-	return app.Config{
-		Enabled:  func(name string) bool { on, said := c.AppEnabled[name]; return on || !said },
-		Settings: c.AppSettings,
-	}
-}
+func (s *Setup) RefusedByKeyword() []string { return ruleset.ByKeyword(s.Refused) }

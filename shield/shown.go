@@ -5,7 +5,9 @@ import (
 	"github.com/dejpha/dejpha/explain"
 )
 
-// Inspector of the setup's rules, for a console.
+// Inspector of the rules in force, for a console; a reload renews it.
 func (s *Setup) Inspector() console.Inspector {
-	return explain.New(s.loaded.Rules())
+	in := explain.New(s.rules.Current().Rules())
+	s.inspector.Store(in)
+	return in
 }

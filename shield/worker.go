@@ -1,6 +1,8 @@
 package shield
 
 import (
+	"sync/atomic"
+
 	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/behaviour"
 	"github.com/dejpha/dejpha/capture"
@@ -8,6 +10,7 @@ import (
 	"github.com/dejpha/dejpha/defrag"
 	"github.com/dejpha/dejpha/detect"
 	"github.com/dejpha/dejpha/eve"
+	"github.com/dejpha/dejpha/figures"
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/shield/recent"
 	"github.com/dejpha/dejpha/shield/way"
@@ -27,6 +30,8 @@ type worker struct {
 	streams *stream.Engine
 	apps    *app.Driver
 	detect  *detect.Worker
+	next    atomic.Pointer[renewal]        // rules to go over to
+	gauges  atomic.Pointer[figures.Worker] // as of the last tick
 	ring    *recent.Ring
 	eve     eve.Options
 	out     *epoch
@@ -43,21 +48,12 @@ type worker struct {
 	notice  way.Notice      // to both ends, of what was stopped
 }
 
-// decodeCounters counts packets by decode event.
-type decodeCounters [len(decode.EventNames)]uint64
-
-// Counters are a worker's own figures, added up for the summary.
-type Counters struct {
-	Bytes, Fragments, Flows, Matches, Records, DecodeEvents, StreamEvents uint64
-	Decode                                                                decodeCounters // packets by decode event
-	Stopped, Barred, Told, Unsent                                         uint64         // inline: frames dropped; of those, for a block of their source; frames of ours to tell of it; accepted and lost on the way out
-	Broken                                                                uint64         // packets whose trip was given up: a fault of ours, said loudly
-	Undecodable                                                           [32]uint64     // by decode.Reason
-}
-
 // frame is the trip of one frame, from bytes to findings and to its fate. Unless the shield judges as if inline every
 // frame is accepted.
 func (w *worker) frame(f *capture.Frame, number uint64, now int64) capture.Verdict {
+	if n := w.next.Load(); n != nil {
+		w.renew(n)
+	}
 	w.number, w.now, w.verdict = number, now, capture.Accept
 	w.notice.Reset()
 	w.load++
@@ -178,9 +174,13 @@ func (w *worker) rules(in *detect.Input) {
 
 // tick ends the flows whose time has come; called at the same packet for every worker.
 func (w *worker) tick(now int64) {
+	if n := w.next.Load(); n != nil { // no packet brought it in
+		w.renew(n)
+	}
 	w.now = now
 	w.ending = phaseTick
 	w.flows.Sweep(now)
+	w.gauge()
 	if w.pressed() {
 		w.flows.Relieve(now, pressedIdle, w.pressed)
 	}

@@ -26,6 +26,8 @@ const (
 type cli struct {
 	Replay   replayCmd   `cmd:"" help:"Play recorded captures through the shield." `
 	Run      runCmd      `cmd:"" help:"Watch interfaces, or play the built-in samples through the running shield."`
+	Reload   reloadCmd   `cmd:"" help:"Have the running shield read its rules again."`
+	Top      topCmd      `cmd:"" help:"Show the running shield at work: rates, ledger, attacks, memory."`
 	Verify   verifyCmd   `cmd:"" help:"Check a sealed log from its files alone."`
 	Block    blockCmd    `cmd:"" help:"Block an address or network, by the running shield."`
 	Unblock  unblockCmd  `cmd:"" help:"End a block."`

@@ -147,8 +147,15 @@ func (c *runCmd) samples(w *world, setup *shield.Setup) error {
 
 // shielded runs the shield over o's sources and prints what it found.
 func (c *runCmd) shielded(w *world, setup *shield.Setup, show *display, o shield.RunOptions) error {
-	o.State, o.Kind, o.Watch, o.Reopen, o.Say = show.state, show.kind, show.open, hangups(), w.say
+	o.State, o.Kind, o.Watch, o.Reopen, o.Say = show.state, show.kind, show.open, signals(syscall.SIGHUP), w.say
+	o.Reload = signals(syscall.SIGUSR2)
 	o.Socket, o.Version = setup.Config.Socket(setup.Config.State), version()
+	k, err := newKeeper(w, setup.Config, &c.engineFlags, show.source, show.kind == evidence.Live)
+	if err != nil {
+		return err
+	}
+	defer k.close()
+	o.Ready, o.Reloading = k.ready, k.reloading
 	sum, err := setup.Run(o)
 	if sum != nil {
 		fmt.Fprintln(w.stdout)
@@ -181,20 +188,21 @@ func captureError(err error) error {
 	return coded{exitFailed, err}
 }
 
-// hangups yields when SIGHUP says that the record file was moved away, as log rotation does.
-func hangups() <-chan struct{} {
-	moved := make(chan struct{}, 1)
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGHUP)
+// signals yields when a signal came: HUP says that the record file was moved away, as log rotation does, USR2 that the
+// rules have changed. Those that come while one waits say nothing more.
+func signals(which os.Signal) <-chan struct{} {
+	came := make(chan struct{}, 1)
+	in := make(chan os.Signal, 1)
+	signal.Notify(in, which)
 	go func() {
-		for range signals {
+		for range in {
 			select {
-			case moved <- struct{}{}:
+			case came <- struct{}{}:
 			default: // it is on its way already
 			}
 		}
 	}()
-	return moved
+	return came
 }
 
 // say tells a person one line.

@@ -96,6 +96,9 @@ func (r *Ring) entry(n uint64) *ringEntry {
 	return &r.entries[n&(ringEntries-1)]
 }
 
+// Bytes is the memory that is held.
+func (r *Ring) Bytes() int64 { return int64(len(r.bytes)) + ringEntries*56 }
+
 // ChainMax bounds the packets that are copied for one match.
 const ChainMax = 64
 

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 
 	"github.com/dejpha/dejpha/app"
 	"github.com/dejpha/dejpha/config"
@@ -257,4 +258,28 @@ func AppConfig(c *config.Config) app.Config {
 		Enabled:  func(name string) bool { on, said := c.AppEnabled[name]; return on || !said },
 		Settings: c.AppSettings,
 	}
+}
+
+// ByKeyword lists the refusals a keyword a line, the most frequent first.
+func ByKeyword(refused []rule.Refusal) []string {
+	counts := map[string]int{}
+	for _, r := range refused {
+		k := r.Keyword
+		if k == "" {
+			k = "(header)"
+		}
+		counts[k]++
+	}
+	names := make([]string, 0, len(counts))
+	for k := range counts {
+		names = append(names, k)
+	}
+	sort.Slice(names, func(i, j int) bool {
+		a, b := names[i], names[j]
+		return counts[a] > counts[b] || counts[a] == counts[b] && a < b
+	})
+	for i, k := range names {
+		names[i] = fmt.Sprintf("refused: %5d %s", counts[k], k)
+	}
+	return names
 }

@@ -1,4 +1,4 @@
-package shield
+package summary
 
 import (
 	"cmp"
@@ -39,8 +39,8 @@ type Summary struct {
 
 const originsShown = 10
 
-// count adds one closed attack.
-func (s *Summary) count(r *attack.Record) {
+// Count adds one closed attack.
+func (s *Summary) Count(r *attack.Record) {
 	if r.Authorised {
 		s.Authorised++
 		return
@@ -52,8 +52,8 @@ func (s *Summary) count(r *attack.Record) {
 	inc(&s.ByOrigin, r.OriginText())
 }
 
-// decided adds one decision.
-func (s *Summary) decided(d *attack.Decision) { inc(&s.ByDecision, d.Action) }
+// Decided adds one decision.
+func (s *Summary) Decided(d *attack.Decision) { inc(&s.ByDecision, d.Action) }
 
 func inc(m *map[string]uint64, key string) {
 	if *m == nil {

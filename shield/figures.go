@@ -1,0 +1,81 @@
+package shield
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/control"
+	"github.com/dejpha/dejpha/figures"
+)
+
+// Running is a shield at work, for those who watch over it. Its methods may be called from any goroutine, once the first
+// stretch was applied.
+type Running struct {
+	e     *engine
+	s     *Setup
+	o     *RunOptions
+	began time.Time
+	fed   int64 // the merge point's clock at the last Alive
+}
+
+// Alive says whether the merge point answers and, on live traffic, its clock has moved since the last call. From one
+// goroutine.
+func (r *Running) Alive() bool {
+	now := r.fed
+	if r.e.ask(func() { now = r.e.merge.now }) != nil || r.e.set.live && now == r.fed {
+		return false
+	}
+	r.fed = now
+	return true
+}
+
+// Figures are what the shield counts at this moment. An error is control's: the run has ended, or is busy.
+func (r *Running) Figures() (*figures.Figures, error) {
+	f := &figures.Figures{Uptime: time.Since(r.began).Seconds(), Version: r.o.Version, Kind: r.o.Kind.String(), Interfaces: r.e.set.interfaces}
+	err := r.e.ask(func() {
+		m := r.e.merge
+		s := m.sum
+		f.At, f.Ledger = m.now, figures.Ledger(s.Ledger)
+		f.Alerts, f.Opened, f.Open, f.Attacks, f.Authorised = s.Alerts, s.Opened, m.accounts.Open(), s.Attacks, s.Authorised
+		f.ByClass, f.ByOutcome, f.Decisions = maps.Clone(s.ByClass), maps.Clone(s.ByOutcome), maps.Clone(s.ByDecision)
+		f.Recent = slices.Clone(m.latest)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if l := r.s.rules.Current(); l != nil {
+		f.Rules, f.Refused = l.Set.Len(), len(l.Refused)
+	}
+	for _, w := range r.e.workers {
+		if g := w.gauges.Load(); g != nil {
+			f.Workers = append(f.Workers, *g)
+		} else {
+			f.Workers = append(f.Workers, figures.Worker{})
+		}
+	}
+	f.Gather()
+	return f, nil
+}
+
+// commands on the figures.
+func (r *Running) commands() map[string]control.Command { return figures.Commands(r.Figures) }
+
+// gauge leaves the worker's own figures where others may read them.
+func (w *worker) gauge() {
+	s, d, f := &w.streams.Counters, &w.defrag.Counters, &w.flows.Counters
+	w.gauges.Store(&figures.Worker{Packets: w.load, Bytes: w.counts.Bytes, Flows: w.counts.Flows, LiveFlows: f.Live, Evicted: f.Evicted,
+		Sessions: s.Sessions, LiveStreams: s.Live, Gaps: s.Gaps, Buffered: s.BufferBytes, Fragments: d.Fragments, Rebuilt: d.Rebuilt,
+		Broken: w.counts.Broken, FlowBytes: int64(f.Live) * flowBytes, RingBytes: w.ring.Bytes()})
+}
+
+// latestMax is how many of the last attacks are shown.
+const latestMax = 8
+
+// remember puts an attack that was opened before the latest ones.
+func (m *merger) remember(r *attack.Record) {
+	line := time.Unix(0, r.OpenedAt).UTC().Format("15:04:05") + "  " + r.Class + " from " + r.OriginText() + " on " + r.Target.Group
+	m.latest = slices.Insert(m.latest, 0, line)
+	m.latest = m.latest[:min(len(m.latest), latestMax)]
+}
