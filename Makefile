@@ -6,7 +6,7 @@ WEB     := console/web
 PAGE    := $(if $(wildcard $(WEB)/package.json),$(WEB)/dist/index.html)
 export CGO_ENABLED := 0
 
-.PHONY: build run test e2e kills spoil fuzz lint bench bench-block conformance score bench-peer bench-live clean
+.PHONY: build run test e2e kills spoil fuzz lint bench bench-block conformance score bench-peer bench-live soak clean
 
 build: $(PAGE)
 	$(GO) build -o bin/dejpha ./cmd/dejpha
@@ -73,3 +73,7 @@ bench-live: build
 
 clean:
 	rm -rf bin var $(WEB)/dist/[!.]*
+
+# Long runs under load on a veth (root): RELOADS of the own rules, RELOADS_ET of a large set, KILLS of the process.
+soak: build
+	scripts/soak.sh $(SHARED)

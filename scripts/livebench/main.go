@@ -46,8 +46,9 @@ func main() {
 	most := flag.Float64("most", 600e3, "highest rate tried, packets/s")
 	seconds := flag.Float64("seconds", 1, "length of a step")
 	steps := flag.Int("steps", 6, "steps of the search")
+	steady := flag.Float64("steady", 0, "no bench: so many packets/s until SIGTERM")
 	flag.Parse()
-	if err := run(*name, *traffic, &bench{eve: *eve, pid: *pid, seconds: *seconds}, *most, *steps); err != nil {
+	if err := run(*name, *traffic, &bench{eve: *eve, pid: *pid, seconds: *seconds}, *most, *steady, *steps); err != nil {
 		fmt.Fprintln(os.Stderr, "livebench:", err)
 		os.Exit(1)
 	}
@@ -55,12 +56,15 @@ func main() {
 
 // run halves the range between a rate without loss and one with it, and prints the last one without, the flood's
 // packets for each second of processor time, and how much was sent.
-func run(name, traffic string, b *bench, most float64, steps int) (err error) {
+func run(name, traffic string, b *bench, most, steady float64, steps int) (err error) {
 	if b.next, err = kindOf(traffic); err != nil {
 		return err
 	}
 	if b.out, err = open(name); err != nil {
 		return err
+	}
+	if steady > 0 {
+		return b.steady(steady)
 	}
 	before, err := b.ready()
 	if err != nil {

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Long runs under load: reloads with own rules and with a large set, then kill -9 again and again. Prints closing figures
+# and fails where they break what docs/operation.md promises.
+# usage: soak.sh SHARED. RELOADS (200), RELOADS_ET (20), KILLS (100), RATE (packets/s; else half of what goes without loss),
+# TRAFFIC (udp: what the tables hold stays the same, so that memory says something of reloads alone).
+set -euo pipefail
+shared=$(realpath -m "${1:-../shared}"); bin=$(realpath bin/dejpha)
+[ "$(id -u)" = 0 ] || { echo "soak: network namespaces need root" >&2; exit 5; }
+work=$(mktemp -d); a=dejpha-soak-$$-a; b=dejpha-soak-$$-b; shield=; sender=; failed=0
+cleanup() {
+	for p in $shield $sender; do kill -9 "$p" 2>/dev/null || true; done
+	ip netns del "$a" 2>/dev/null || true
+	ip netns del "$b" 2>/dev/null || true
+	rm -rf "$work"
+}
+trap cleanup EXIT
+CGO_ENABLED=0 go build -o "$work/livebench" ./scripts/livebench
+for n in "$a" "$b"; do
+	ip netns add "$n"
+	ip netns exec "$n" sh -c 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6; echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6'
+done
+ip -n "$a" link add dv0 type veth peer name dv1 netns "$b"
+ip -n "$a" link set dv0 up; ip -n "$b" link set dv1 up
+cd "$work"
+socket=(--socket "$work/state/dejpha.socket")
+figure() { "$bin" top --json "${socket[@]}" | grep -o "\"$1\":[0-9]*" | head -1 | cut -d: -f2; }
+lost() { echo $(($(figure kernel_drops) + $(figure shed))); }
+memory() { awk '/^VmRSS/ {print $2}' "/proc/$shield/status"; }
+start() { # its rules
+	ip netns exec "$a" "$bin" run -i dv0 --no-console --set state=state -s extra.rules "$@" >>out 2>&1 &
+	shield=$!
+	until "$bin" top --json "${socket[@]}" >/dev/null 2>&1; do
+		kill -0 "$shield" || { tail -5 out >&2; exit 1; }
+		sleep 0.02
+	done
+}
+stop() { kill -TERM "$shield"; wait "$shield" || { tail -5 out >&2; failed=1; }; shield=; }
+load() { ip netns exec "$b" ./livebench -i dv1 -traffic "${TRAFFIC:-udp}" -steady "$1" >sent & sender=$!; }
+unload() { kill -TERM "$sender"; wait "$sender" || true; sender=; }
+extra() { echo "alert udp any any -> any any (msg:\"turn $1\"; content:\"soak turn $1\"; sid:$((99000000 + $1 % 3));)" >extra.rules; }
+
+rate_for() {
+	[ -z "${RATE:-}" ] || { echo "$RATE"; return; }
+	local r=400000 before
+	while [ "$r" -gt 2000 ]; do
+		load "$r"; sleep 2; before=$(lost); sleep 3
+		if [ "$(lost)" = "$before" ]; then unload; break; fi
+		unload; sleep 1; r=$((r * 2 / 3))
+	done
+	echo $((r / 2))
+}
+
+reloads() { # name, how many, rules
+	local name=$1 n=$2 rate before peak after took=() t0 t1 r0 l0 r1 l1 r2 l2; shift 2
+	rm -rf state; extra 0; start "$@"
+	rate=$(rate_for); load "$rate"; sleep 5
+	"$bin" reload "${socket[@]}" >/dev/null; sleep 5 # from here on both kinds of memory are touched
+	before=$(memory); echo 5 >"/proc/$shield/clear_refs"
+	r0=$(figure received); l0=$(lost); t0=$(date +%s%N)
+	for i in $(seq "$n"); do
+		extra "$i"
+		took+=("$("$bin" reload "${socket[@]}" | grep -o 'in [0-9.]* s' | cut -d' ' -f2)")
+	done
+	t1=$(date +%s%N); r1=$(figure received); l1=$(lost)
+	peak=$(awk '/^VmHWM/ {print $2}' "/proc/$shield/status")
+	sleep 5; after=$(memory); r1=$(figure received); l1=$(lost)
+	sleep $(((t1 - t0) / 1000000000)); r2=$(figure received); l2=$(lost)
+	unload; stop
+	printf '%s\n' "${took[@]}" | sort -n | awk -v name="$name" -v n="$n" -v rate="$rate" -v before="$before" -v peak="$peak" -v after="$after" \
+		-v r="$((r1 - r0))" -v l="$((l1 - l0))" -v rb="$((r2 - r1))" -v lb="$((l2 - l1))" '
+		{ t[NR] = $1 }
+		END {
+			with = 100 * l / (r ? r : 1); without = 100 * lb / (rb ? rb : 1)
+			printf "%s: %d reloads at %d packets/s, %.2f s each in the middle, %.2f s at most; lost %d of %d (%.4f %%), without reloads %d of %d (%.4f %%); memory %d MiB before, %.2f times that at most, %+.1f %% after\n",
+				name, n, rate, t[int((NR + 1) / 2)], t[NR], l, r, with, lb, rb, without, before / 1024, peak / before, 100 * (after - before) / before
+			exit !(with <= without + 0.01 && peak <= 1.3 * before && after <= 1.05 * before)
+		}' || { echo "soak: $name: that is past what is promised" >&2; failed=1; }
+}
+
+kills() {
+	local n=$1 t0 waits=() out
+	rm -rf state; extra 0; load "${RATE:-20000}"
+	for i in $(seq "$n"); do
+		t0=$(date +%s%N); start
+		until [ "$(figure inspected)" -gt 0 ]; do sleep 0.02; done
+		waits+=("$((($(date +%s%N) - t0) / 1000000))")
+		sleep "0.$((RANDOM % 9 + 1))"
+		kill -9 "$shield"; wait "$shield" 2>/dev/null || true
+	done
+	start; sleep 1; unload; stop
+	printf '%s\n' "${waits[@]}" | sort -n | awk -v n="$n" '{ t[NR] = $1 }
+		END { printf "kills: %d, own rules inspect again after %d ms in the middle, %d ms at most\n", n, t[int((NR + 1) / 2)], t[NR]; exit t[int((NR + 1) / 2)] > 1000 }' || failed=1
+	out=$("$bin" verify state) || { echo "soak: the log does not hold" >&2; failed=1; }
+	printf '%s\n' "$out" | sed 's/^/       /'
+}
+
+reloads "own rules" "${RELOADS:-200}"
+if [ -f "$shared/rules/et-open.rules.gz" ]; then
+	gunzip -c "$shared/rules/et-open.rules.gz" >et.rules
+	reloads "et-open" "${RELOADS_ET:-20}" -S et.rules
+else
+	echo "soak: $shared/rules is missing: no reloads of a large set"
+fi
+kills "${KILLS:-100}"
+exit "$failed"
