@@ -28,6 +28,7 @@ import (
 	"github.com/dejpha/dejpha/shield/records"
 	"github.com/dejpha/dejpha/shield/rehearsal"
 	"github.com/dejpha/dejpha/shield/ruleset"
+	"github.com/dejpha/dejpha/shield/unsummed"
 	"github.com/dejpha/dejpha/stream"
 )
 
@@ -120,7 +121,7 @@ func playFile(e *engine, name string, o ReplayOptions, sum *Summary) error {
 	sum.Captures++
 	var src capture.Source = r
 	if sumsSayNothing(name, e.set) {
-		src = unsummed{r}
+		src = unsummed.Source{Source: r}
 	}
 	err = e.play(src, o.Stop, func(packets uint64) {
 		if o.Progress != nil {
@@ -132,6 +133,11 @@ func playFile(e *engine, name string, o ReplayOptions, sum *Summary) error {
 		sum.CutCaptures++
 	}
 	return err
+}
+
+// sumsSayNothing says so of a recording, unless sums are asked for.
+func sumsSayNothing(name string, set *settings) bool {
+	return set.checksums && !set.strict && unsummed.Is(name)
 }
 
 // IsCapture says whether a file begins like a capture.

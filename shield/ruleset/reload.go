@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dejpha/dejpha/config"
+	"github.com/dejpha/dejpha/shield/summary"
 )
 
 // reloadPercent is how much of the heap may be garbage while a set is built: time is not short then, memory is.
@@ -126,4 +127,21 @@ func (r *Reloader) reread() (*config.Config, error) {
 	c.RuleFiles, c.AddressVars, c.PortVars, c.ActionOrder = fresh.RuleFiles, fresh.AddressVars, fresh.PortVars, fresh.ActionOrder
 	c.ClassificationFile, c.ReferenceFile, c.ThresholdFile = fresh.ClassificationFile, fresh.ReferenceFile, fresh.ThresholdFile
 	return &c, nil
+}
+
+// Judge says what speaks against a set by what it made of the built-in captures; floor are the attacks by class that
+// the detectors find there whatever the rules are.
+func Judge(sum *summary.Summary, floor map[string]uint64) error {
+	switch {
+	case sum.Counters.Broken > 0:
+		return fmt.Errorf("tried on the built-in captures, the new rules broke the trip of %d packets: please report it", sum.Counters.Broken)
+	case !sum.Ledger.Balanced():
+		return errors.New("tried on the built-in captures, the new rules lost packets: please report it")
+	}
+	for class := range floor {
+		if sum.ByClass[class] == 0 {
+			return fmt.Errorf("tried on the built-in captures, the shield does not find %s any more with the new rules", class)
+		}
+	}
+	return nil
 }
