@@ -132,6 +132,7 @@ func NewSetup(o SetupOptions) (*Setup, error) {
 		c.Watched(o.Watch)
 	}
 	o.SimulateIPS = o.SimulateIPS || o.Running && (o.Inline || c.Inline.On())
+	s.options = o
 	checksums, strict := c.Checksums, false
 	switch o.Checksums {
 	case "all":

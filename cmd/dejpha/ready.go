@@ -25,14 +25,15 @@ type keeper struct {
 	stop    chan struct{}
 	what    string // is watched
 	live    bool
+	diverts bool // it stands in the traffic's way
 }
 
-func newKeeper(w *world, c *config.Config, f *engineFlags, what string, live bool) (*keeper, error) {
+func newKeeper(w *world, c *config.Config, f *engineFlags, what string, live, diverts bool) (*keeper, error) {
 	m, err := notify.Open()
 	if err != nil {
 		return nil, coded{exitUsage, err}
 	}
-	return &keeper{w: w, config: c, flags: f, manager: m, stop: make(chan struct{}), what: what, live: live}, nil
+	return &keeper{w: w, config: c, flags: f, manager: m, stop: make(chan struct{}), what: what, live: live, diverts: diverts}, nil
 }
 
 // ready is called when everything is open, before the first frame.
@@ -117,7 +118,7 @@ func (k *keeper) bounds() confine.Options {
 	if k.live {
 		o.Keep = append(o.Keep, confine.NetRaw)
 	}
-	if k.live && blocksOrDiverts(c) {
+	if k.live && (k.diverts || blocksOrDiverts(c)) {
 		o.Keep, o.BPF = append(o.Keep, confine.NetAdmin, confine.BPF, confine.PerfMon), true
 		o.Write = append(o.Write, "/sys/fs/bpf")
 	}

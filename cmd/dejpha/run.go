@@ -150,7 +150,7 @@ func (c *runCmd) shielded(w *world, setup *shield.Setup, show *display, o shield
 	o.State, o.Kind, o.Watch, o.Reopen, o.Say = show.state, show.kind, show.open, signals(syscall.SIGHUP), w.say
 	o.Reload = signals(syscall.SIGUSR2)
 	o.Socket, o.Version = setup.Config.Socket(setup.Config.State), version()
-	k, err := newKeeper(w, setup.Config, &c.engineFlags, show.source, show.kind == evidence.Live)
+	k, err := newKeeper(w, setup.Config, &c.engineFlags, show.source, show.kind == evidence.Live, c.Queue != "" || c.Bridge != "")
 	if err != nil {
 		return err
 	}
