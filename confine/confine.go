@@ -34,6 +34,7 @@ type Report struct {
 	Caps     []string // privileges that are left
 	User     string   // that it became; "": it stayed
 	Missing  []string // what this kernel could not do, a sentence each
+	Unable   bool     // nothing was done: the program was built with cgo
 }
 
 // Line puts the report into one line for a person.

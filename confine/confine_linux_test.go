@@ -147,6 +147,9 @@ func threads(r *Report) (bad int) {
 
 func runChild(t *testing.T, env ...string) string {
 	t.Helper()
+	if !reachesThreads() {
+		t.Skip(needsNoCgo)
+	}
 	dir := t.TempDir()
 	for _, d := range []string{"state", "rules"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
