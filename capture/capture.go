@@ -92,3 +92,26 @@ var ErrIdle = errors.New("nothing is waiting")
 
 // ErrNotCapture says that a file is no capture in a format known here.
 var ErrNotCapture = errors.New("not a pcap or pcapng capture")
+
+// Conversation names what a live source may be told to skip: the two ends, as they are in the frames, IPv4 addresses
+// mapped into IPv6 (::ffff:0:0/96), behind 0 to 3 VLAN tags, the outermost first.
+type Conversation struct {
+	A, B         [16]byte
+	PortA, PortB uint16
+	Proto        uint8 // 6 or 17, as IP numbers them
+	IPVersion    uint8
+	VLANs        uint8
+	VLAN         [3]uint16 // ids, 0 to 4095
+}
+
+// Skipped is what the kernel did not show of one direction.
+type Skipped struct{ Packets, Bytes uint64 }
+
+// Bypasser is a live source whose kernel can skip conversations. Called from the source's goroutine.
+type Bypasser interface {
+	// Bypass has frames of both directions skipped and counted (Stats.Bypassed), but for those that begin or end a
+	// connection, fragments, and one now and then that shows that it lives. false: not on this interface; all is shown.
+	Bypass(iface uint16, c *Conversation) bool
+	// Resume ends that, and says what was skipped from A and from B.
+	Resume(c *Conversation) (fromA, fromB Skipped)
+}

@@ -27,6 +27,7 @@ type Config struct {
 	Midstream, AsyncOneSide, StreamInline bool
 	StreamChecksums                       bool
 	StreamDepth                           int64
+	Bypass                                Bypass
 	Checksums                             bool
 	HostOSPolicy                          map[string][]string // policy name -> prefixes
 	FlowTimeouts                          map[string]map[string]int64
@@ -86,6 +87,16 @@ type XFF struct {
 	Header    string // as configured
 }
 
+// Bypass says which conversations of a watched interface the kernel may skip, besides those that a rule says.
+type Bypass struct {
+	Depth    bool  // whose stream has reached its depth
+	TLS, SSH bool  // that have gone over to encryption
+	Bytes    int64 // that are longer; 0: none
+}
+
+// On says whether there are any.
+func (b *Bypass) On() bool { return b.Depth || b.TLS || b.SSH || b.Bytes > 0 }
+
 // Keep is how much of one store is kept: the oldest goes first.
 type Keep struct {
 	Bytes int64 // 0: no limit
@@ -97,6 +108,7 @@ type Keep struct {
 const (
 	memoryLeast = 32 << 20
 	keepLeast   = 1 << 20
+	bypassLeast = 1 << 20
 	daysMost    = 36500
 	statsEvery  = 8e9 // ns; Suricata's default
 	statsMost   = 24 * 3600

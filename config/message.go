@@ -138,7 +138,7 @@ func edits(a, b string) int {
 // applied are the paths of a suricata.yaml that are read, each with all below it.
 var applied = []string{
 	"vars.address-groups", "vars.port-groups", "classification-file", "reference-config-file", "threshold-file", "default-rule-path", "rule-files",
-	"stream.midstream", "stream.async-oneside", "stream.inline", "stream.checksum-validation", "stream.reassembly.depth", "vlan.use-for-tracking",
+	"stream.midstream", "stream.async-oneside", "stream.inline", "stream.bypass", "stream.checksum-validation", "stream.reassembly.depth", "vlan.use-for-tracking",
 	"decoder.teredo.enabled", "decoder.vxlan.enabled", "decoder.geneve.enabled", "pcap-file.checksum-checks", "host-os-policy", "flow-timeouts",
 	"app-layer.protocols", "outputs", "packet-alert-max", "action-order", "stats.interval", "unix-command.enabled", "unix-command.filename", "nfq.fail-open", "af-packet",
 }

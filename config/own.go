@@ -27,6 +27,11 @@ type own struct {
 		Mode string `yaml:"mode"`
 		Way  string `yaml:"way"`
 	} `yaml:"block"`
+	Bypass struct {
+		Depth     bool   `yaml:"depth"`
+		Encrypted bool   `yaml:"encrypted"`
+		Bytes     string `yaml:"bytes"`
+	} `yaml:"bypass"`
 	Policy    ownPolicy `yaml:"policy"`
 	Variables struct {
 		Addresses map[string]string `yaml:"addresses"`
@@ -190,6 +195,8 @@ func (o *own) fill(c *Config) error {
 		return err
 	}
 	c.Guard = o.Guard
+	c.Bypass.Depth = c.Bypass.Depth || o.Bypass.Depth
+	c.Bypass.TLS, c.Bypass.SSH = c.Bypass.TLS || o.Bypass.Encrypted, c.Bypass.SSH || o.Bypass.Encrypted
 	if err := o.blocks(c); err != nil {
 		return err
 	}
@@ -251,6 +258,7 @@ func (o *own) sizes(c *Config) error {
 		least, most int64
 	}{
 		{"memory", o.Memory, &c.Memory, memoryLeast, sizeMax},
+		{"bypass.bytes", o.Bypass.Bytes, &c.Bypass.Bytes, bypassLeast, sizeMax},
 		{"keep.eve.bytes", o.Keep.Eve.Bytes, &c.KeepEve.Bytes, keepLeast, sizeMax},
 		{"keep.packets.bytes", o.Keep.Packets.Bytes, &c.KeepPackets.Bytes, keepLeast, sizeMax},
 		{"keep.private.bytes", o.Keep.Private.Bytes, &c.KeepPrivate.Bytes, keepLeast, sizeMax},

@@ -18,6 +18,7 @@ func (c *Config) suricata(t tree, own bool) error {
 	t.flag("stream.async-oneside", &c.AsyncOneSide)
 	t.flag("stream.inline", &c.StreamInline)
 	t.flag("stream.checksum-validation", &c.StreamChecksums)
+	t.flag("stream.bypass", &c.Bypass.Depth)
 	if err := t.size("stream.reassembly.depth", &c.StreamDepth); err != nil {
 		return err
 	}
@@ -183,6 +184,12 @@ func (c *Config) protocols(t tree) {
 			}
 		}
 		c.AppSettings[name] = flat
+		switch past := flat["encryption-handling"] == "bypass"; name {
+		case "tls":
+			c.Bypass.TLS = c.Bypass.TLS || past
+		case "ssh":
+			c.Bypass.SSH = c.Bypass.SSH || past
+		}
 	}
 }
 

@@ -11,6 +11,7 @@
 package detect
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/dejpha/dejpha/app"
@@ -204,6 +205,11 @@ func (s *Set) Frames() bool {
 		}
 	}
 	return false
+}
+
+// Bypasses says whether a rule has the keyword bypass.
+func (s *Set) Bypasses() bool {
+	return slices.ContainsFunc(s.rules, func(c sig) bool { return c.rule.Bypass })
 }
 
 // Rule returns the i-th rule in the order of evaluation.

@@ -177,12 +177,12 @@ func (t *Table) quoted(p *decode.Packet, vlan uint32) (*Flow, Direction) {
 	return f, ToServer
 }
 
-// over says whether a packet of the same key begins a new conversation: after too long a silence, or a SYN on a closed one.
+// over says whether a packet of the same key begins a new conversation: after too long a silence, or a SYN on one that is closed or that nobody looks into.
 func (t *Table) over(f *Flow, p *decode.Packet) (EndReason, bool) {
 	if p.Time-f.Last > t.timeout(f) {
 		return Timeout, true
 	}
-	if p.Proto == decode.ProtoTCP && f.State == Closed && p.TCP.Flags&(decode.SYN|decode.ACK) == decode.SYN {
+	if p.Proto == decode.ProtoTCP && (f.State == Closed || f.State == Bypassed) && p.TCP.Flags&(decode.SYN|decode.ACK) == decode.SYN {
 		return Replaced, true
 	}
 	return Alive, false

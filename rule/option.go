@@ -31,7 +31,7 @@ func languageWords() map[string]func(*parser, *option) *fault {
 		"flow.pkts_toserver": (*parser).packetNumber, "flow.pkts_toclient": (*parser).packetNumber, "flow.bytes_toserver": (*parser).packetNumber, "flow.bytes_toclient": (*parser).packetNumber,
 		"ip_proto": (*parser).word, "sameip": (*parser).word, "ipopts": (*parser).word, "fragbits": (*parser).word, "stream_size": (*parser).word,
 		"ipv4-csum": (*parser).word, "tcpv4-csum": (*parser).word, "udpv4-csum": (*parser).word, "icmpv4-csum": (*parser).word,
-		"tcpv6-csum": (*parser).word, "udpv6-csum": (*parser).word, "icmpv6-csum": (*parser).word, "bypass": (*parser).ignored,
+		"tcpv6-csum": (*parser).word, "udpv6-csum": (*parser).word, "icmpv6-csum": (*parser).word, "bypass": (*parser).bypass,
 	}
 }
 
@@ -383,6 +383,8 @@ func (p *parser) target(o *option) *fault {
 	}
 	return nil
 }
+
+func (p *parser) bypass(*option) *fault { p.r.Bypass = true; return nil }
 
 func (p *parser) noalert(o *option) *fault { p.r.NoAlert = true; return nil }
 

@@ -22,6 +22,7 @@ type Rule struct {
 	Metadata           []KeyValue // in written order
 	Target             Target
 	NoAlert            bool
+	Bypass             bool       // a match lets the kernel skip the rest of the conversation, where it can
 	Loud               bool       // alert was written: a pass rule alerts too
 	Groups             []Group    // conditions in written order, cut where the sticky buffer changes
 	Threshold          *Threshold // threshold or detection_filter

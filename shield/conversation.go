@@ -101,6 +101,7 @@ func (w *worker) afterwards(f *flow.Flow, time int64, number uint64) {
 // flowEnded is called by the flow table before a record is used again.
 func (w *worker) flowEnded(f *flow.Flow) {
 	w.contentEnded(f)
+	w.skip.Ended(f)
 	w.flowSignal(f)
 	w.rehearse(f)
 	w.flowRecord(f)

@@ -71,6 +71,7 @@ func (e *engine) watch(sources []capture.Live, now int64, stop <-chan struct{}, 
 			t.idle <- &epoch{}
 		}
 		t.clock.Begin(now)
+		t.skip.Open(s, e.set.config.Bypass)
 		t.worker.out = <-t.idle
 		clocks[i], taps[i] = now, t
 		go t.run()

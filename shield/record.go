@@ -21,6 +21,7 @@ func (w *worker) line(start int, number, first uint64, p phase) {
 // matched turns one match of a rule into a finding with its line and its packets.
 func (w *worker) matched(in *detect.Input, m *detect.Match) {
 	w.counts.Matches++
+	w.skip.Ask(m.Rule.Bypass && in.Packet != nil)
 	o := w.out
 	f := in.Flow
 	where := eve.Where{Packet: in.Packet, Flow: f, Dir: in.Dir}

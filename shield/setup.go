@@ -60,6 +60,11 @@ type Setup struct {
 // Workers is how many workers share the traffic.
 func (s *Setup) Workers() int { return s.settings.workers }
 
+// Bypasses says whether the configuration or a rule wishes that the kernel skips conversations.
+func (s *Setup) Bypasses() bool {
+	return s.settings.config.Bypass.On() || s.settings.set != nil && s.settings.set.Bypasses()
+}
+
 // settings are what workers and merge point read; never written after the setup.
 type settings struct {
 	config     *config.Config

@@ -12,6 +12,7 @@ import (
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/figures"
 	"github.com/dejpha/dejpha/flow"
+	"github.com/dejpha/dejpha/shield/bypass"
 	"github.com/dejpha/dejpha/shield/recent"
 	"github.com/dejpha/dejpha/shield/way"
 	"github.com/dejpha/dejpha/stream"
@@ -45,6 +46,7 @@ type worker struct {
 	load    uint64
 	counts  Counters
 	verdict capture.Verdict // on the frame in hand, as far as it is decided
+	skip    bypass.Keeper   // of what the kernel need not show
 	notice  way.Notice      // to both ends, of what was stopped
 }
 
@@ -133,9 +135,11 @@ func (w *worker) inspect(p *decode.Packet, frame *capture.Frame) {
 		}
 	}
 	w.decodeEvents(p, f, dir)
+	in.NoPayload = w.skip.Over(f)
 	switch {
 	case f == nil:
 		w.linkSignals(p)
+	case in.NoPayload:
 	case p.Proto == decode.ProtoTCP && p.HasL4:
 		w.segment(p, f, dir, &in)
 	default:
@@ -153,6 +157,10 @@ func (w *worker) inspect(p *decode.Packet, frame *capture.Frame) {
 			s.HasData, s.Size = w.streams.Size(f, flow.ToServer) > 0, uint32(min(w.streams.Size(f, flow.ToClient), 1<<31))
 			w.signal(s)
 			w.contentEnded(f)
+		}
+		if w.skip.Begin(p, f, in.StreamEvents, w.apps.Conversation(f)) {
+			w.contentEnded(f)
+			f.State = flow.Bypassed
 		}
 	}
 }

@@ -20,10 +20,13 @@ type Options struct {
 	NoPromisc  bool                     // see only what is meant for this machine
 	Snaplen    uint32                   // bytes of a frame kept; default all
 	Filters    map[string][]Instruction // by interface: classic BPF, run by the kernel; nil: everything
+	Bypass     bool                     // the sources are capture.Bypassers where kernel and filters allow; why not is said
 	BlockBytes int                      // of one ring block: a power of two, at least 64 KiB, so that every frame fits; default 512 KiB
 	Blocks     int                      // blocks of one ring; default 64, less with many workers. Halved as long as the kernel lacks the memory
 	Retire     time.Duration            // how long the kernel holds a block that is not full; default 8 ms
 	Wait       time.Duration            // how long Next waits before it says ErrIdle; default 100 ms
+
+	skip *skipper // nil: no bypass
 }
 
 // Instruction is one of classic BPF (Linux Documentation/networking/filter.rst), field by field as

@@ -56,7 +56,7 @@ func (g *group) take(o *Options, member int) (opened, error) {
 func (g *group) openAll(o *Options) error {
 	g.shut()
 	for i := range g.waiting {
-		x, err := openRing(o, g.name, len(g.waiting) > 1)
+		x, err := openRing(o, g.name, i, len(g.waiting) > 1)
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,8 @@ func (g *group) openAll(o *Options) error {
 		return err
 	}
 	for i := range g.waiting {
-		if err := setFilter(g.waiting[i].fd, filter(o, g.name)); err != nil {
+		var err error
+		if g.waiting[i].skips, err = attach(o, &g.waiting[i], i); err != nil {
 			return refusedFilter(g.name, err)
 		}
 	}

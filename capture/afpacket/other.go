@@ -8,6 +8,8 @@ import (
 	"github.com/dejpha/dejpha/capture"
 )
 
+type skipper struct{}
+
 // Open watches interfaces; here it always returns ErrKernel.
 func Open(o Options) (capture.Live, error) {
 	return nil, fmt.Errorf("%w: AF_PACKET rings are a part of Linux; replay recorded captures instead", ErrKernel)

@@ -50,6 +50,7 @@ type opened struct {
 	index int
 	link  uint16
 	loop  bool
+	skips bool // its filter is the bypass
 
 	fd    int // -1: none, or the interface is gone
 	mem   []byte
@@ -70,7 +71,7 @@ func (r *ring) open(o *Options) error {
 
 // openRing opens a ring of the interface that has the name now. It is bound last, so that every packet it ever sees is
 // counted; shut: it sees none yet.
-func openRing(o *Options, name string, shut bool) (opened, error) {
+func openRing(o *Options, name string, member int, shut bool) (opened, error) {
 	r := opened{name: name, fd: -1}
 	index, hardware, err := lookUp(name)
 	if err != nil {
@@ -82,7 +83,7 @@ func openRing(o *Options, name string, shut bool) (opened, error) {
 		return r, refusal("a packet socket", err)
 	}
 	r.fd, r.index, r.link, r.loop = fd, index, link, hardware == unix.ARPHRD_LOOPBACK
-	if err := r.arm(o, shut); err != nil {
+	if err := r.arm(o, member, shut); err != nil {
 		r.close()
 		return r, err
 	}
@@ -90,7 +91,7 @@ func openRing(o *Options, name string, shut bool) (opened, error) {
 }
 
 // arm sets the socket up, maps the ring and binds it.
-func (r *opened) arm(o *Options, shut bool) error {
+func (r *opened) arm(o *Options, member int, shut bool) (err error) {
 	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
 		return refusal("TPACKET_V3", err)
 	}
@@ -100,11 +101,12 @@ func (r *opened) arm(o *Options, shut bool) error {
 	if r.loop { // an old kernel lacks it; then the reader leaves them out
 		_ = unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1)
 	}
-	f := filter(o, r.name)
 	if shut {
-		f = nothing
+		err = setFilter(r.fd, nothing)
+	} else {
+		r.skips, err = attach(o, r, member)
 	}
-	if err := setFilter(r.fd, f); err != nil {
+	if err != nil {
 		return refusedFilter(r.name, err)
 	}
 	if err := r.share(o); err != nil {

@@ -21,6 +21,7 @@ type source struct {
 	stopping bool
 	rounds   int // waits since Stop
 	yielded  uint64
+	passed   uint64 // frames that the bypass skipped, as last looked at
 }
 
 // Open watches interfaces until Close, as OpenGroup with one worker.
@@ -40,6 +41,7 @@ func OpenGroup(o Options, n int) ([]capture.Live, error) {
 	if err := o.check(n); err != nil {
 		return nil, err
 	}
+	o.bypass(n)
 	sources := make([]*source, n)
 	for i := range sources {
 		sources[i] = &source{o: o}
@@ -193,6 +195,8 @@ func (s *source) Stats() capture.Stats {
 		all.Skipped += r.stats.Skipped
 		all.Damaged += r.stats.Damaged
 	}
+	all.Bypassed = s.skipped()
+	all.Received += all.Bypassed
 	return all
 }
 
@@ -203,6 +207,10 @@ func (s *source) Close() error {
 		if r.member == 0 {
 			r.group.close()
 		}
+	}
+	if s.skipped(); s.o.skip != nil {
+		s.o.skip.leave()
+		s.o.skip = nil
 	}
 	return nil
 }

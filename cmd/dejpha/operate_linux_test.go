@@ -172,9 +172,11 @@ func TestBounds(t *testing.T) {
 	}{
 		{nil, false, "", false}, {nil, true, "CAP_NET_RAW", false},
 		{[]string{"block.mode=on"}, true, "CAP_NET_RAW CAP_NET_ADMIN CAP_BPF CAP_PERFMON", true},
+		{[]string{"bypass.depth=yes"}, true, "CAP_NET_RAW CAP_BPF", true}, {[]string{"bypass.depth=yes"}, false, "", false},
 		{[]string{"inline.queue=3"}, true, "CAP_NET_RAW CAP_NET_ADMIN CAP_BPF CAP_PERFMON", true},
 	} {
 		k := &keeper{config: load(t, c.sets), flags: &engineFlags{Only: []string{"/somewhere/x.rules"}}, live: c.live}
+		k.skips = k.config.Bypass.On()
 		o := k.bounds()
 		var names []string
 		for _, p := range o.Keep {

@@ -26,6 +26,7 @@ type keeper struct {
 	what    string // is watched
 	live    bool
 	diverts bool // it stands in the traffic's way
+	skips   bool // a rule or setting wishes that the kernel skips conversations
 }
 
 func newKeeper(w *world, c *config.Config, f *engineFlags, what string, live, diverts bool) (*keeper, error) {
@@ -127,6 +128,8 @@ func (k *keeper) bounds() confine.Options {
 	if k.live && (k.diverts || blocksOrDiverts(c)) {
 		o.Keep, o.BPF = append(o.Keep, confine.NetAdmin, confine.BPF, confine.PerfMon), true
 		o.Write = append(o.Write, "/sys/fs/bpf")
+	} else if k.live && k.skips {
+		o.Keep, o.BPF = append(o.Keep, confine.BPF), true
 	}
 	if k.foreign() {
 		o.Keep = append(o.Keep, confine.DACOverride)

@@ -106,6 +106,7 @@ func (c *runCmd) listen(names []string, setup *shield.Setup, say func(string)) (
 		}
 		o.Filters[name] = code
 	}
+	o.Bypass = setup.Bypasses()
 	return afpacket.OpenGroup(o, setup.Workers())
 }
 
@@ -155,6 +156,7 @@ func (c *runCmd) shielded(w *world, setup *shield.Setup, show *display, o shield
 		return err
 	}
 	defer k.close()
+	k.skips = setup.Bypasses()
 	o.Ready, o.Reloading = k.ready, k.reloading
 	sum, err := setup.Run(o)
 	if sum != nil {
