@@ -36,6 +36,12 @@ func (c *Conversation) Txs() []contract.Tx {
 	return c.parser.Txs()
 }
 
+// Encrypted says that both directions have gone over to encryption, or that the parser has seen all that it looks for.
+func (c *Conversation) Encrypted() bool {
+	s, ok := c.parser.(contract.Secret)
+	return c.Stopped == contract.StopDone || ok && s.Encrypted()
+}
+
 // Active reports whether a parser still reads this conversation.
 func (c *Conversation) Active() bool { return c.parser != nil && !c.finished }
 

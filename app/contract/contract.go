@@ -97,6 +97,12 @@ type Parser interface {
 	Reset()
 }
 
+// Secret is a parser that reads on after its conversation has gone over to encryption, and knows when.
+type Secret interface {
+	// Encrypted says that both directions have.
+	Encrypted() bool
+}
+
 // Tx is one transaction. Buffers are slices into it, valid until it is released.
 type Tx interface {
 	// State is the engine's part of the transaction (embedded struct).

@@ -189,6 +189,9 @@ func (p *parser) recordV2(dir contract.Direction, b []byte) (n, need int, stop c
 	return 2 + size, 0, 0
 }
 
+// Encrypted implements contract.Secret.
+func (p *parser) Encrypted() bool { return p.finished }
+
 // encrypted notes that a direction goes on in secret; with both the handshake is over.
 func (p *parser) encrypted(dir contract.Direction) {
 	s := &p.sides[dir]

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/dejpha/dejpha/app"
-	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/config"
 	"github.com/dejpha/dejpha/decode"
@@ -69,7 +68,7 @@ func (k *Keeper) wished(f *flow.Flow, events []uint8, c *app.Conversation) bool 
 		return true
 	case w.Depth && slices.Contains(events, stream.ReassemblyDepthReached):
 		return true
-	case c != nil && c.Stopped == contract.StopDone && c.Protocol != nil:
+	case c != nil && c.Protocol != nil && c.Encrypted():
 		return w.TLS && c.Protocol.Name == "tls" || w.SSH && c.Protocol.Name == "ssh"
 	}
 	return false
