@@ -2,21 +2,17 @@ package nft
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/nftables"
-	"golang.org/x/sys/unix"
 
 	"github.com/dejpha/dejpha/block"
+	"github.com/dejpha/dejpha/capture/nettest"
 )
 
 // The tests run in two namespaces of their own, joined by a veth pair: a is blocked on, b sends.
@@ -24,26 +20,13 @@ type wire struct{ a, b string }
 
 func ip(t *testing.T, args ...string) {
 	t.Helper()
-	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-		t.Fatalf("ip %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
+	nettest.Must(t, "ip", args...)
 }
 
 func newWire(t *testing.T) wire {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root for network namespaces")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("needs ip (Debian package iproute2)")
-	}
-	w := wire{fmt.Sprintf("dejpha-n%d-a", os.Getpid()), fmt.Sprintf("dejpha-n%d-b", os.Getpid())}
-	for _, n := range []string{w.a, w.b} {
-		if out, err := exec.Command("ip", "netns", "add", n).CombinedOutput(); err != nil {
-			t.Skipf("no network namespaces here: %v %s", err, out)
-		}
-		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", n).Run() })
-	}
+	n := nettest.Spaces(t, "a", "b")
+	w := wire{n[0], n[1]}
 	ip(t, "-n", w.a, "link", "add", "dn0", "type", "veth", "peer", "name", "dn1", "netns", w.b)
 	for _, a := range []string{"10.0.0.1/24", "2001:db8::1/48"} {
 		ip(t, "-n", w.a, "addr", "add", a, "dev", "dn0", "nodad")
@@ -56,27 +39,6 @@ func newWire(t *testing.T) wire {
 	return w
 }
 
-// in runs f on a thread of its own in a namespace; the thread ends with it.
-func in(t *testing.T, namespace string, f func()) {
-	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		fd, err := unix.Open("/run/netns/"+namespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err == nil {
-			err = unix.Setns(fd, unix.CLONE_NEWNET)
-			_ = unix.Close(fd)
-		}
-		if err == nil {
-			f()
-		}
-		done <- err
-	}()
-	if err := <-done; err != nil {
-		t.Fatalf("cannot enter %s: %v", namespace, err)
-	}
-}
-
 // arrives counts how many of n datagrams from an address of b come to a; n 0: whether one does, within ten seconds.
 func (w wire) arrives(t *testing.T, from string, n int) int {
 	t.Helper()
@@ -87,12 +49,12 @@ func (w wire) arrives(t *testing.T, from string, n int) int {
 	var to net.PacketConn
 	var by net.Conn
 	var err error
-	in(t, w.a, func() { to, err = net.ListenPacket("udp", at) })
+	nettest.In(t, w.a, func() { to, err = net.ListenPacket("udp", at) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer to.Close()
-	in(t, w.b, func() {
+	nettest.In(t, w.b, func() {
 		by, err = (&net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(from)}}).Dial("udp", to.LocalAddr().String())
 	})
 	if err != nil {
@@ -119,7 +81,7 @@ func (w wire) open(t *testing.T, inet bool) *Enforcer {
 	t.Helper()
 	var e *Enforcer
 	var err error
-	in(t, w.a, func() {
+	nettest.In(t, w.a, func() {
 		e, err = Open(Options{Interfaces: []string{"dn0"}, Inet: inet, Say: func(s string) { t.Log(s) }})
 	})
 	if errors.Is(err, block.ErrKernel) {
@@ -200,7 +162,7 @@ func TestSetsBlockOnARealInterface(t *testing.T) {
 			state(map[string]bool{"10.0.0.130": true})
 			_ = e.Close()
 			state(map[string]bool{"10.0.0.3": false}) // it ended, and nobody swept
-			in(t, w.a, func() { err = Detach(Options{}) })
+			nettest.In(t, w.a, func() { err = Detach(Options{}) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -232,7 +194,7 @@ func TestAnInterfaceComesBack(t *testing.T) {
 			ip(t, "-n", w.b, "addr", "add", a, "dev", "dn1")
 		}
 		ip(t, "-n", w.b, "link", "set", "dn1", "up")
-		in(t, w.a, func() {
+		nettest.In(t, w.a, func() {
 			if err := e.Tend(); err != nil {
 				t.Error(err)
 			}

@@ -2,12 +2,9 @@ package xdp
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dejpha/dejpha/block"
+	"github.com/dejpha/dejpha/capture/nettest"
 )
 
 // The tests on real interfaces run in two namespaces of their own, joined by a veth pair: a is blocked on, b sends.
@@ -22,26 +20,13 @@ type wire struct{ a, b, pins string }
 
 func ip(t *testing.T, args ...string) {
 	t.Helper()
-	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-		t.Fatalf("ip %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
+	nettest.Must(t, "ip", args...)
 }
 
 func newWire(t *testing.T) wire {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root for network namespaces")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("needs ip (Debian package iproute2)")
-	}
-	w := wire{fmt.Sprintf("dejpha-x%d-a", os.Getpid()), fmt.Sprintf("dejpha-x%d-b", os.Getpid()), t.TempDir()}
-	for _, n := range []string{w.a, w.b} {
-		if out, err := exec.Command("ip", "netns", "add", n).CombinedOutput(); err != nil {
-			t.Skipf("no network namespaces here: %v %s", err, out)
-		}
-		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", n).Run() })
-	}
+	n := nettest.Spaces(t, "a", "b")
+	w := wire{n[0], n[1], t.TempDir()}
 	ip(t, "-n", w.a, "link", "add", "dx0", "type", "veth", "peer", "name", "dx1", "netns", w.b)
 	ip(t, "-n", w.a, "addr", "add", "10.0.0.1/24", "dev", "dx0")
 	ip(t, "-n", w.a, "link", "set", "dx0", "up")
@@ -56,39 +41,18 @@ func newWire(t *testing.T) wire {
 	return w
 }
 
-// in runs f on a thread of its own in a namespace; the thread ends with it.
-func in(t *testing.T, namespace string, f func()) {
-	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		fd, err := unix.Open("/run/netns/"+namespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err == nil {
-			err = unix.Setns(fd, unix.CLONE_NEWNET)
-			_ = unix.Close(fd)
-		}
-		if err == nil {
-			f()
-		}
-		done <- err
-	}()
-	if err := <-done; err != nil {
-		t.Fatalf("cannot enter %s: %v", namespace, err)
-	}
-}
-
 // arrives says whether a datagram from an address of b comes to a. It is sent again until it does, or until the time is up.
 func (w wire) arrives(t *testing.T, from string, within time.Duration) bool {
 	t.Helper()
 	var to net.PacketConn
 	var by net.Conn
 	var err error
-	in(t, w.a, func() { to, err = net.ListenPacket("udp4", "10.0.0.1:0") })
+	nettest.In(t, w.a, func() { to, err = net.ListenPacket("udp4", "10.0.0.1:0") })
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer to.Close()
-	in(t, w.b, func() {
+	nettest.In(t, w.b, func() {
 		by, err = (&net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(from)}}).Dial("udp4", to.LocalAddr().String())
 	})
 	if err != nil {
@@ -114,7 +78,7 @@ func (w wire) open(t *testing.T, o Options) *Enforcer {
 	var e *Enforcer
 	var err error
 	o.Interfaces, o.Folder = []string{"dx0"}, filepath.Join(w.pins, "dejpha")
-	in(t, w.a, func() { e, err = Open(o) })
+	nettest.In(t, w.a, func() { e, err = Open(o) })
 	if errors.Is(err, block.ErrKernel) {
 		t.Skip(err)
 	}
@@ -229,7 +193,7 @@ func TestInterfacesComeAndGo(t *testing.T) {
 	ip(t, "-n", w.a, "link", "set", "dx0", "name", "dx5")
 	tend := func() {
 		t.Helper()
-		in(t, w.a, func() {
+		nettest.In(t, w.a, func() {
 			if err := running.Tend(); err != nil {
 				t.Error(err)
 			}
@@ -263,7 +227,7 @@ func TestInterfacesComeAndGo(t *testing.T) {
 	_ = e.Close()
 	ip(t, "-n", w.a, "link", "add", "dx8.7", "type", "veth", "peer", "name", "dx9")
 	var err error
-	in(t, w.a, func() { e, err = Open(Options{Interfaces: []string{"dx8.7"}, Folder: filepath.Join(w.pins, "dejpha")}) })
+	nettest.In(t, w.a, func() { e, err = Open(Options{Interfaces: []string{"dx8.7"}, Folder: filepath.Join(w.pins, "dejpha")}) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +238,7 @@ func TestInterfacesComeAndGo(t *testing.T) {
 	if !w.arrives(t, "10.0.0.2", patience) {
 		t.Error("an interface that is no longer asked for is still blocked on")
 	}
-	in(t, w.a, func() {
+	nettest.In(t, w.a, func() {
 		_, err = Open(Options{Interfaces: []string{"nosuch0"}, Folder: filepath.Join(w.pins, "dejpha")})
 	})
 	if err == nil || !strings.Contains(err.Error(), "nosuch0") {

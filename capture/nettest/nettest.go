@@ -62,19 +62,9 @@ func Joined(t *testing.T) *Line {
 
 func lay(t *testing.T) *Line {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root for network namespaces")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("needs ip (Debian package iproute2)")
-	}
-	stem := fmt.Sprintf("dejpha-%d-%d-", os.Getpid(), lines.Add(1))
-	l := &Line{stem + "attacker", stem + "shield", stem + "server"}
-	for _, n := range []string{l.Attacker, l.Shield, l.Server} {
-		if out, err := exec.Command("ip", "netns", "add", n).CombinedOutput(); err != nil {
-			t.Skipf("no network namespaces here: %v %s", err, out)
-		}
-		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", n).Run() })
+	n := Spaces(t, "attacker", "shield", "server")
+	l := &Line{n[0], n[1], n[2]}
+	for _, n := range n {
 		Must(t, "ip", "-n", n, "link", "set", "lo", "up")
 		// The kernel's own words (router and neighbour discovery) would stand among the counted frames.
 		Must(t, "ip", "netns", "exec", n, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
@@ -85,6 +75,27 @@ func lay(t *testing.T) *Line {
 		Must(t, "ip", "-n", end, "link", "set", "eth", "up")
 	}
 	return l
+}
+
+// Spaces makes empty network namespaces, removes them after the test, and returns their full names.
+func Spaces(t *testing.T, names ...string) []string {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root for network namespaces")
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skip("needs ip (Debian package iproute2)")
+	}
+	stem := fmt.Sprintf("dejpha-%d-%d-", os.Getpid(), lines.Add(1))
+	full := make([]string, len(names))
+	for i, name := range names {
+		full[i] = stem + name
+		if out, err := exec.Command("ip", "netns", "add", full[i]).CombinedOutput(); err != nil {
+			t.Skipf("no network namespaces here: %v %s", err, out)
+		}
+		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", full[i]).Run() })
+	}
+	return full
 }
 
 // Must runs a program and fails the test with its words if it fails.
