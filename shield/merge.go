@@ -136,7 +136,7 @@ func (m *merger) match(x *match, e *epoch, line []byte) {
 func (m *merger) found(f behaviour.Finding) {
 	o := m.fromFinding(&f)
 	var packets []Packet
-	if key, ok := m.accounts.Key(&o); ok && m.recent != nil && !m.sealer.full(key, max(o.Time, m.accounts.Now())) {
+	if key, ok := m.accounts.Key(&o); ok && m.recent != nil && !m.sealer.kept.Full(key, max(o.Time, m.accounts.Now())) {
 		packets = m.recent.Of(&f)
 	}
 	m.observe(o, packets)
@@ -149,7 +149,7 @@ func (m *merger) observe(o attack.Observation, packets []Packet) {
 	m.shadow.Saw(&o)
 	defer m.decided()
 	if key, ok := m.accounts.Key(&o); ok && m.sealer != nil {
-		m.sealer.keep(key, max(o.Time, m.accounts.Now()), packets)
+		m.sealer.kept.Add(key, max(o.Time, m.accounts.Now()), packets)
 		m.act(events)
 		if id := m.open[key]; m.watcher != nil && id != 0 && len(packets) > 0 {
 			m.watcher.Packets(id, packets)
@@ -198,7 +198,7 @@ const (
 
 func (m *merger) heartbeat(now int64) {
 	if m.sealer != nil {
-		m.sealer.forget(now)
+		m.sealer.kept.Forget(now)
 		m.caps(now)
 		m.fail(m.sealer.totals(now, m.sum.Ledger))
 	}

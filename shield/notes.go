@@ -49,7 +49,7 @@ func (m *merger) beside(ev *attack.Event, code evidence.Code) {
 		return
 	}
 	r := &ev.Record
-	m.sealer.take(ev.Key, r.FirstSeen, r.LastSeen) // its packets are kept with nothing
+	m.sealer.kept.Take(ev.Key, r.FirstSeen, r.LastSeen) // its packets are kept with nothing
 	public, err := json.Marshal(struct {
 		Attack uint64 `json:"attack"`
 		Class  string `json:"class"`

@@ -75,13 +75,13 @@ func TestAnAttackIsSealedWithItsOwnPackets(t *testing.T) {
 	of(m, "web-attack", who, 9000, true) // the clock has not moved yet: both are open
 	m.advance(noon + 5000e9)
 	of(m, "web-attack", "192.0.2.2", 9100, false)
-	if m.sealer.bytes == 0 {
+	if _, n := m.sealer.kept.Held(); n == 0 {
 		t.Fatal("nothing is kept")
 	}
 	m.advance(noon + 20000e9)
 	m.heartbeat(noon + 20000e9)
-	if n := len(m.sealer.packets); n != 0 || m.sealer.bytes != 0 {
-		t.Errorf("packets of %d accounts, %d bytes, are kept of what has closed", n, m.sealer.bytes)
+	if n, bytes := m.sealer.kept.Held(); n != 0 || bytes != 0 {
+		t.Errorf("packets of %d accounts, %d bytes, are kept of what has closed", n, bytes)
 	}
 	_, all := checked(t, m, dir)
 	want := [][]string{{"at second 4000", "at second 4010"}, {"at second 9000"}}
