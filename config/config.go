@@ -67,7 +67,7 @@ type Config struct {
 	BlockMode   string // off, rehearse, on
 	BlockWay    string // auto, xdp, nft, none
 	Interfaces  []string
-	Filters     map[string]string // by interface: what afpacket.ReadFilter takes
+	Filters     map[string]string // by interface: what cbpf.ReadFilter takes
 	Inline      Inline
 	Copied      [][2]string // of a suricata.yaml: pairs of interfaces copied to each other, packets stopped between them
 	Listen      string      // of the console

@@ -12,7 +12,8 @@ type roomPlan struct {
 // left imports anything on its right). "app/*" is every folder below app without a line of its own.
 var plan = []roomPlan{
 	{"capture", nil, "where packets come from: the frame and the source every kind of capture offers"},
-	{"capture/*", []string{"capture"}, "one source a folder: recorded files, AF_PACKET, NFQUEUE, a bridge; seeds and network namespaces for tests"},
+	{"capture/cbpf", nil, "programs of classic BPF: filters that a person writes, and what spreads frames over workers"},
+	{"capture/*", []string{"capture", "capture/cbpf"}, "one source a folder: recorded files, AF_PACKET, AF_XDP, NFQUEUE, a bridge; seeds and network namespaces for tests"},
 	{"decode", nil, "bytes to layers in one reused Packet"},
 	{"defrag", []string{"decode"}, "fragments to whole datagrams"},
 	{"flow", []string{"decode"}, "keys, table, states, timeouts"},
@@ -73,7 +74,7 @@ var plan = []roomPlan{
 	{"shield/board", []string{"attack", "block", "block/barred", "shield/policy"}, "the blocks of a running shield: decisions to the kernel's keeper, the machine's guard, what people ask"},
 	{"shield", []string{"shield/bypass", "shield/recent", "shield/kept", "shield/board", "shield/clock", "shield/trial", "shield/way", "shield/inforce", "shield/policy", "shield/records", "shield/nets", "shield/ruleset", "shield/summary", "shield/unsummed", "capture", "capture/*", "decode", "defrag", "flow", "stream", "app", "app/contract", "rule", "detect", "hoststate", "behaviour", "attack", "block", "block/way", "block/barred", "evidence", "evidence/durable", "eve", "jsonline", "console", "explain", "config", "control", "figures", "rules", "samples", "shield/rehearsal"}, "wires the rooms into an engine: workers, clock, merge point, ledger"},
 	{"cases", []string{"shield", "config", "capture", "capture/*", "decode", "rules", "attack"}, "the runner of case files; tests only"},
-	{"cmd/*", []string{"shield", "shield/way", "config", "confine", "control", "figures", "metrics", "notify", "top", "rule", "attack", "block", "block/*", "block/way", "evidence", "console", "capture", "capture/*", "detect", "app", "rules", "samples"}, "flags, messages, exit codes"},
+	{"cmd/*", []string{"shield", "shield/way", "config", "confine", "control", "figures", "metrics", "notify", "top", "rule", "attack", "block", "block/*", "block/way", "evidence", "console", "capture", "capture/*", "capture/cbpf", "detect", "app", "rules", "samples"}, "flags, messages, exit codes"},
 	{"e2e", []string{"attack"}, "stories of real tools against real servers in own network namespaces; tests only"},
 	{"scripts/livebench", []string{"capture", "capture/*"}, "the sender of the live bench; no part of the program"},
 	{"house", nil, "tests about the house itself"},

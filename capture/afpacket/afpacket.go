@@ -10,32 +10,25 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/dejpha/dejpha/capture/cbpf"
 )
 
 // Options of Open. Zero values are the defaults.
 type Options struct {
-	Interfaces []string                 // names; at most interfacesMax
-	Now        func() int64             // the wall clock, ns since 1970 UTC
-	Say        func(string)             // what happens to an interface, one line each, once, from any worker's goroutine; nil: nobody listens
-	NoPromisc  bool                     // see only what is meant for this machine
-	Snaplen    uint32                   // bytes of a frame kept; default all
-	Filters    map[string][]Instruction // by interface: classic BPF, run by the kernel; nil: everything
-	Bypass     bool                     // the sources are capture.Bypassers where kernel and filters allow; why not is said
-	BlockBytes int                      // of one ring block: a power of two, at least 64 KiB, so that every frame fits; default 512 KiB
-	Blocks     int                      // blocks of one ring; default 64, less with many workers. Halved as long as the kernel lacks the memory
-	Retire     time.Duration            // how long the kernel holds a block that is not full; default 8 ms
-	Wait       time.Duration            // how long Next waits before it says ErrIdle; default 100 ms
+	Interfaces []string                      // names; at most interfacesMax
+	Now        func() int64                  // the wall clock, ns since 1970 UTC
+	Say        func(string)                  // what happens to an interface, one line each, once, from any worker's goroutine; nil: nobody listens
+	NoPromisc  bool                          // see only what is meant for this machine
+	Snaplen    uint32                        // bytes of a frame kept; default all
+	Filters    map[string][]cbpf.Instruction // by interface: classic BPF, run by the kernel; nil: everything
+	Bypass     bool                          // the sources are capture.Bypassers where kernel and filters allow; why not is said
+	BlockBytes int                           // of one ring block: a power of two, at least 64 KiB, so that every frame fits; default 512 KiB
+	Blocks     int                           // blocks of one ring; default 64, less with many workers. Halved as long as the kernel lacks the memory
+	Retire     time.Duration                 // how long the kernel holds a block that is not full; default 8 ms
+	Wait       time.Duration                 // how long Next waits before it says ErrIdle; default 100 ms
 
 	skip *skipper // nil: no bypass
-}
-
-// Instruction is one of classic BPF (Linux Documentation/networking/filter.rst), field by field as
-// golang.org/x/net/bpf's RawInstruction, which converts to it.
-type Instruction struct {
-	Op uint16
-	Jt uint8
-	Jf uint8
-	K  uint32
 }
 
 const (
@@ -43,7 +36,6 @@ const (
 	workersMost   = 256 // the kernel's own bound of a fanout group
 	blockLeast    = 64 << 10
 	blockMost     = 16 << 20
-	filterMax     = 4096 // BPF_MAXINSNS
 	defaultBlock  = 512 << 10
 	defaultBlocks = 64
 	blocksShared  = 256 // of all workers' rings of one interface, as far as each has blocksFew
@@ -52,7 +44,6 @@ const (
 	defaultRetire = 8 * time.Millisecond
 	defaultWait   = 100 * time.Millisecond
 	blocksMost    = 4096
-	snaplenWhole  = 0x40000               // as libpcap's MAXIMUM_SNAPLEN
 	lookEvery     = 1 << 14               // frames between two looks at the interfaces while nothing idles
 	askEvery      = int64(250e6)          // ns between two looks for an interface that is down or gone
 	drainRounds   = 100                   // waits of a retire time each for the kernel's rest after Stop
@@ -103,7 +94,7 @@ func (o *Options) check(workers int) error {
 		o.Wait = defaultWait
 	}
 	if o.Snaplen == 0 {
-		o.Snaplen = snaplenWhole
+		o.Snaplen = cbpf.SnapLen
 	}
 	if o.BlockBytes < blockLeast || o.BlockBytes > blockMost || o.BlockBytes&(o.BlockBytes-1) != 0 {
 		return fmt.Errorf("ring blocks of %d bytes: expected a power of two from %d to %d", o.BlockBytes, blockLeast, blockMost)
@@ -112,8 +103,8 @@ func (o *Options) check(workers int) error {
 		return fmt.Errorf("%d ring blocks: expected %d to %d", o.Blocks, blocksLeast, blocksMost)
 	}
 	for name, f := range o.Filters {
-		if len(f) > filterMax {
-			return fmt.Errorf("a filter of %d instructions for %s: the kernel takes %d", len(f), name, filterMax)
+		if len(f) > cbpf.InstructionsMost {
+			return fmt.Errorf("a filter of %d instructions for %s: the kernel takes %d", len(f), name, cbpf.InstructionsMost)
 		}
 	}
 	return nil

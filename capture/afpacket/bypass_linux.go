@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dejpha/dejpha/capture"
+	"github.com/dejpha/dejpha/capture/cbpf"
 )
 
 // The bypass. A socket has one filter: where conversations may be skipped it is this program, which looks a frame's
@@ -274,14 +275,14 @@ func loadBytes(to, n int32) asm.Instructions {
 	}
 }
 
-// tags reads what tags stand in the frame itself, as fanoutProgram does; more than three in all are shown.
+// tags reads what tags stand in the frame itself, as the fanout program does; more than three in all are shown.
 func tags() (code asm.Instructions) {
-	for i := range tagsDeep + 1 {
+	for i := range cbpf.TagsDeep + 1 {
 		tag, first := fmt.Sprintf("tag%d", i), asm.LoadMem(asm.R3, asm.R10, onType+2, asm.Half)
 		code = append(code, first, asm.HostTo(asm.BE, asm.R3, asm.Half),
 			asm.JEq.Imm(asm.R3, 0x8100, tag), asm.JEq.Imm(asm.R3, 0x88a8, tag), asm.JEq.Imm(asm.R3, 0x9100, tag), asm.Ja.Label("ip"))
 		full := asm.Mov.Reg(asm.R2, asm.R9).WithSymbol(tag)
-		if i == tagsDeep {
+		if i == cbpf.TagsDeep {
 			return append(code, full, asm.Ja.Label("show"))
 		}
 		code = append(code, full, asm.RSh.Imm(asm.R2, 47), asm.JNE.Imm(asm.R2, 0, "show"), asm.Mov.Reg(asm.R2, asm.R8))

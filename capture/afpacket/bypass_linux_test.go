@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dejpha/dejpha/capture"
+	"github.com/dejpha/dejpha/capture/cbpf"
 )
 
 // Ends of the tests' conversations.
@@ -82,7 +83,7 @@ func openSkipping(t *testing.T, o Options, workers int) []capture.Live {
 	t.Helper()
 	o.Interfaces, o.Now, o.Bypass, o.NoPromisc = []string{here}, now, true, false
 	o.BlockBytes, o.Blocks, o.Wait = blockLeast, 16, 25*time.Millisecond
-	probe, err := newSkipper(1, snaplenWhole) // with one worker, the simplest
+	probe, err := newSkipper(1, cbpf.SnapLen) // with one worker, the simplest
 	if err != nil {
 		t.Skipf("needs eBPF socket filters: %v", err)
 	}
@@ -215,7 +216,7 @@ func TestFilterTurnsTheBypassOff(t *testing.T) {
 	var told []string
 	var sources []capture.Live
 	in(t, w.a, func() {
-		sources = openSkipping(t, Options{Say: func(s string) { told = append(told, s) }, Filters: map[string][]Instruction{here: {{Op: opReturn, K: snaplenWhole}}}}, 2)
+		sources = openSkipping(t, Options{Say: func(s string) { told = append(told, s) }, Filters: map[string][]cbpf.Instruction{here: {{Op: 0x06, K: cbpf.SnapLen}}}}, 2)
 	})
 	defer func() {
 		for _, s := range sources {

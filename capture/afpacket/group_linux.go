@@ -1,12 +1,12 @@
 package afpacket
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dejpha/dejpha/capture/cbpf"
 )
 
 // group is one interface watched by several rings, one a worker. The rings of a group are opened together and in order,
@@ -14,7 +14,7 @@ import (
 // first worker that notices opens them for all.
 type group struct {
 	name string
-	keys fanoutKeys
+	keys cbpf.Keys
 
 	mu      sync.Mutex
 	waiting []opened // for the workers that have not taken theirs yet; fd -1: none
@@ -24,14 +24,9 @@ type group struct {
 var errNotSpread = errors.New("this kernel spreads an interface over workers only once it is up")
 
 func newGroup(name string, members int) *group {
-	g := &group{name: name}
+	g := &group{name: name, keys: cbpf.NewKeys()}
 	for range members {
 		g.waiting = append(g.waiting, opened{fd: -1})
-	}
-	var secret [16]byte
-	_, _ = rand.Read(secret[:]) // it never fails (crypto/rand)
-	for i, k := range []*uint32{&g.keys.start, &g.keys.word, &g.keys.address, &g.keys.pair} {
-		*k = binary.LittleEndian.Uint32(secret[4*i:])
 	}
 	return g
 }
@@ -80,7 +75,7 @@ func (g *group) openAll(o *Options) error {
 // join makes one fanout group of the rings, with an id that the kernel says is free.
 func (g *group) join() error {
 	const kind = unix.PACKET_FANOUT_CBPF << 16
-	code, ok := fanoutProgram(g.keys, g.waiting[0].link == linkEthernet)
+	code, ok := cbpf.Fanout(g.keys, g.waiting[0].link == linkEthernet)
 	if !ok {
 		return errors.New("the fanout program cannot be made")
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dejpha/dejpha/capture"
+	"github.com/dejpha/dejpha/capture/cbpf"
 )
 
 // Frames of the fanout tests end with their pair's number behind this mark.
@@ -405,18 +406,18 @@ func TestExpressionFiltersForAllWorkers(t *testing.T) {
 	}
 	w := newWire(t)
 	w.quiet(t)
-	var code []Instruction
+	var code []cbpf.Instruction
 	in(t, w.a, func() {
 		var err error
-		if code, err = ReadFilter(here, "udp and net 10.0.0.0/8"); err != nil {
+		if code, err = cbpf.ReadFilter(here, "udp and net 10.0.0.0/8"); err != nil {
 			t.Error(err)
 		}
-		var wrong *FilterError
-		if _, err = ReadFilter(here, "no such thing"); !errors.As(err, &wrong) {
+		var wrong *cbpf.FilterError
+		if _, err = cbpf.ReadFilter(here, "no such thing"); !errors.As(err, &wrong) {
 			t.Errorf("%v", err)
 		}
 	})
-	m := w.team(t, Options{Filters: map[string][]Instruction{here: code}}, 3, here)
+	m := w.team(t, Options{Filters: map[string][]cbpf.Instruction{here: code}}, 3, here)
 	var all [][]byte
 	for n := range uint32(pairs) {
 		all = append(all, marked(kinds[0].make(host(1+n), host(100+2*n)), n, 0), marked(kinds[2].make(host(1+n), host(100+2*n)), n, 2))
@@ -434,8 +435,8 @@ func TestKernelRefusesADamagedFilter(t *testing.T) {
 	w := newWire(t)
 	in(t, w.a, func() {
 		for _, n := range []int{1, 2} {
-			_, err := OpenGroup(Options{Interfaces: []string{here}, Now: now, Filters: map[string][]Instruction{here: {{Op: 0x28, K: 12}}}}, n)
-			var wrong *FilterError
+			_, err := OpenGroup(Options{Interfaces: []string{here}, Now: now, Filters: map[string][]cbpf.Instruction{here: {{Op: 0x28, K: 12}}}}, n)
+			var wrong *cbpf.FilterError
 			if !errors.As(err, &wrong) {
 				t.Errorf("%d workers: %v", n, err)
 			}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dejpha/dejpha/capture"
+	"github.com/dejpha/dejpha/capture/cbpf"
 )
 
 // Tests on real interfaces run in two network namespaces of their own, joined by a veth pair, so that they see and
@@ -511,8 +512,8 @@ func TestTunnelIsRaw(t *testing.T) {
 func TestFilterAndSnaplen(t *testing.T) {
 	w := newWire(t)
 	in(t, w.a, func() {
-		ours := []Instruction{{Op: 0x28, K: 12}, {Op: 0x15, Jf: 1, K: experimental}, {Op: 0x06, K: 40}, {Op: 0x06}}
-		src, err := Open(Options{Interfaces: []string{here}, Now: now, Filters: map[string][]Instruction{here: ours}})
+		ours := []cbpf.Instruction{{Op: 0x28, K: 12}, {Op: 0x15, Jf: 1, K: experimental}, {Op: 0x06, K: 40}, {Op: 0x06}}
+		src, err := Open(Options{Interfaces: []string{here}, Now: now, Filters: map[string][]cbpf.Instruction{here: ours}})
 		if err != nil {
 			t.Error(err)
 			return
@@ -549,7 +550,7 @@ func TestWhatCannotBeWatched(t *testing.T) {
 	for _, o := range []Options{
 		{}, {Interfaces: []string{"lo"}}, {Interfaces: make([]string, interfacesMax+1), Now: now},
 		{Interfaces: []string{"lo"}, Now: now, BlockBytes: 100000}, {Interfaces: []string{"lo"}, Now: now, Blocks: 1},
-		{Interfaces: []string{"lo"}, Now: now, Filters: map[string][]Instruction{"lo": make([]Instruction, filterMax+1)}},
+		{Interfaces: []string{"lo"}, Now: now, Filters: map[string][]cbpf.Instruction{"lo": make([]cbpf.Instruction, cbpf.InstructionsMost+1)}},
 	} {
 		if _, err := Open(o); err == nil {
 			t.Errorf("%+v was taken", o)

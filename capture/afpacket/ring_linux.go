@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dejpha/dejpha/capture"
+	"github.com/dejpha/dejpha/capture/cbpf"
 )
 
 // Link types (LINKTYPE_ numbers of libpcap).
@@ -248,7 +249,7 @@ func filter(o *Options, name string) []unix.SockFilter {
 // nothing lets no frame in, and the kernel counts none.
 var nothing = []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
 
-func sockFilter(code []Instruction) []unix.SockFilter {
+func sockFilter(code []cbpf.Instruction) []unix.SockFilter {
 	f := make([]unix.SockFilter, len(code))
 	for i, x := range code {
 		f[i] = unix.SockFilter{Code: x.Op, Jt: x.Jt, Jf: x.Jf, K: x.K}
@@ -259,7 +260,7 @@ func sockFilter(code []Instruction) []unix.SockFilter {
 // refusedFilter says that the kernel's check found a program that it will not run.
 func refusedFilter(name string, err error) error {
 	if errors.Is(err, unix.EINVAL) {
-		return &FilterError{"of " + name, "the kernel refuses this program: it was damaged, or is none for packets"}
+		return &cbpf.FilterError{Filter: "of " + name, Why: "the kernel refuses this program: it was damaged, or is none for packets"}
 	}
 	return refusal("this packet filter", err)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/capture/afpacket"
+	"github.com/dejpha/dejpha/capture/cbpf"
 	"github.com/dejpha/dejpha/config"
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/samples"
@@ -88,7 +89,7 @@ func (c *runCmd) live(w *world, setup *shield.Setup, names []string) error {
 
 // listen opens a source a worker for interfaces; each is named once, whatever the command line says.
 func (c *runCmd) listen(names []string, setup *shield.Setup, say func(string)) ([]capture.Live, error) {
-	o := afpacket.Options{Now: func() int64 { return time.Now().UnixNano() }, Say: say, Filters: map[string][]afpacket.Instruction{}}
+	o := afpacket.Options{Now: func() int64 { return time.Now().UnixNano() }, Say: say, Filters: map[string][]cbpf.Instruction{}}
 	for _, name := range names {
 		if slices.Contains(o.Interfaces, name) {
 			continue
@@ -100,7 +101,7 @@ func (c *runCmd) listen(names []string, setup *shield.Setup, say func(string)) (
 		} else if len(c.Expression) > 0 {
 			text = strings.Join(c.Expression, " ")
 		}
-		code, err := afpacket.ReadFilter(name, text)
+		code, err := cbpf.ReadFilter(name, text)
 		if err != nil {
 			return nil, err
 		}
@@ -178,7 +179,7 @@ func captureError(err error) error {
 		return err
 	}
 	var unknown *afpacket.UnknownInterfaceError
-	var filter *afpacket.FilterError
+	var filter *cbpf.FilterError
 	switch {
 	case errors.As(err, &unknown), errors.As(err, &filter):
 		return coded{exitUsage, err}

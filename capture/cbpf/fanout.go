@@ -1,4 +1,9 @@
-package afpacket
+package cbpf
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+)
 
 // The fanout program. The kernel runs it on every frame of a group of rings; what it returns, modulo the number of rings,
 // is the ring's place. Its own choices spread by ports, so that fragments, announced flows and ICMP errors would miss
@@ -54,14 +59,27 @@ const (
 	memICMP  = 4
 )
 
+// TagsDeep is how many VLAN tags within a frame are looked behind; the outermost of a packet socket's frame is taken out by
+// the kernel before.
+const TagsDeep = 3
+
 const (
-	tagsDeep     = 3 // tags within the frame; the outermost is taken out by the kernel before
 	labelsDeep   = 4
 	jumpFarthest = 255
 )
 
-// fanoutKeys are the hash's secrets; the multipliers must be odd.
-type fanoutKeys struct{ start, word, address, pair uint32 }
+// Keys are the hash's secrets.
+type Keys struct{ start, word, address, pair uint32 }
+
+// NewKeys draws keys.
+func NewKeys() (k Keys) {
+	var secret [16]byte
+	_, _ = rand.Read(secret[:]) // it never fails (crypto/rand)
+	for i, x := range []*uint32{&k.start, &k.word, &k.address, &k.pair} {
+		*x = binary.LittleEndian.Uint32(secret[4*i:])
+	}
+	return k
+}
 
 // program is classic BPF in the making; jumps name labels that are placed later.
 type program struct {
@@ -104,7 +122,7 @@ func (p *program) finish() (code []Instruction, ok bool) {
 			i.Jt = uint8(step)
 		}
 	}
-	return p.code, len(p.code) <= filterMax
+	return p.code, len(p.code) <= InstructionsMost
 }
 
 // load brings A what lies k bytes into the header in hand.
@@ -121,8 +139,9 @@ func (p *program) forward(n uint32) {
 	p.op(opToX, 0)
 }
 
-// fanoutProgram is the program for one group, whose frames begin with an Ethernet header or with no header of a link.
-func fanoutProgram(k fanoutKeys, ethernet bool) (code []Instruction, ok bool) {
+// Fanout is the program for one group, whose frames begin with an Ethernet header or with no header of a link. ok is false
+// where it cannot be made, which a test rules out.
+func Fanout(k Keys, ethernet bool) (code []Instruction, ok bool) {
 	p := &program{labels: map[string]int{}, base: fromNetwork}
 	if ethernet {
 		p.base = fromLink
@@ -144,20 +163,20 @@ func fanoutProgram(k fanoutKeys, ethernet bool) (code []Instruction, ok bool) {
 
 // link goes from the EtherType in A to the IP header.
 func (p *program) link() {
-	for depth := range tagsDeep + 1 {
+	for depth := range TagsDeep + 1 {
 		p.when(opEqual, 0x0800, "v4")
 		p.when(opEqual, 0x86dd, "v6")
 		p.when(opEqual, 0x8847, "mpls")
 		p.when(opEqual, 0x8848, "mpls")
 		p.when(opEqual, 0x8864, "pppoe")
 		tag := "tag" + string(rune('0'+depth))
-		if depth < tagsDeep {
+		if depth < TagsDeep {
 			for _, t := range []uint32{0x8100, 0x88a8, 0x9100} {
 				p.when(opEqual, t, tag)
 			}
 		}
 		p.op(opReturn, 0)
-		if depth < tagsDeep {
+		if depth < TagsDeep {
 			p.label(tag)
 			p.forward(4)
 			p.op(opHalf, p.base-2)
@@ -246,7 +265,7 @@ func (p *program) icmp6() {
 // pair hashes two addresses of so many words, of which the first is k bytes into the header, and returns. Each word
 // goes through a multiplication and a shift, so that no two pairs are known to meet without the keys, as they would be
 // in a sum of products.
-func (p *program) pair(k fanoutKeys, at, words int) {
+func (p *program) pair(k Keys, at, words int) {
 	p.address(k, at, words)
 	p.op(opStore, memFirst)
 	p.address(k, at+4*words, words)
@@ -256,7 +275,7 @@ func (p *program) pair(k fanoutKeys, at, words int) {
 	p.op(opReturnA, 0)
 }
 
-func (p *program) address(k fanoutKeys, at, words int) {
+func (p *program) address(k Keys, at, words int) {
 	p.op(opConstant, k.start)
 	p.op(opStore, memState)
 	for i := range words {

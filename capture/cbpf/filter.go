@@ -1,4 +1,4 @@
-package afpacket
+package cbpf
 
 import (
 	"context"
@@ -51,7 +51,7 @@ func ReadFilter(name, filter string) ([]Instruction, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), compileFor)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, tool, "-ddd", "-s", fmt.Sprint(snaplenWhole), "-i", name, "--", filter).Output()
+	out, err := exec.CommandContext(ctx, tool, "-ddd", "-s", fmt.Sprint(SnapLen), "-i", name, "--", filter).Output()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
 		return nil, &FilterError{filter, lastLine(string(failed.Stderr))}
@@ -80,8 +80,8 @@ func parseFilter(text string) ([]Instruction, error) {
 	if len(lines) == 0 {
 		return nil, errors.New("empty; expected what `tcpdump -ddd` prints")
 	}
-	if _, err := fmt.Sscanf(lines[0], "%d", &n); err != nil || n < 1 || n > filterMax || n != len(lines)-1 {
-		return nil, fmt.Errorf("%d lines of instructions after %q: expected what `tcpdump -ddd` prints, their number first, 1 to %d", len(lines)-1, lines[0], filterMax)
+	if _, err := fmt.Sscanf(lines[0], "%d", &n); err != nil || n < 1 || n > InstructionsMost || n != len(lines)-1 {
+		return nil, fmt.Errorf("%d lines of instructions after %q: expected what `tcpdump -ddd` prints, their number first, 1 to %d", len(lines)-1, lines[0], InstructionsMost)
 	}
 	code := make([]Instruction, n)
 	for i := range code {

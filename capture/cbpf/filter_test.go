@@ -1,4 +1,4 @@
-package afpacket
+package cbpf
 
 import (
 	"errors"
