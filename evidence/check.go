@@ -116,7 +116,9 @@ type checker struct {
 	form     format
 	point    Checkpoint
 	tree     tree
-	counts   [counters]uint64
+	counts   Counters
+	plain    bool   // the log was begun by a version that counted attacks alone
+	started  uint64 // time of the last start
 	number   uint64
 	lastAt   int64
 	lastTime uint64
@@ -279,6 +281,7 @@ func (c *checker) attack(i int64, b []byte) {
 		c.r.problem("leaf %d: closed before the totals leaf that precedes it", i)
 	}
 	c.latest = max(c.latest, x.ClosedAt)
+	c.counts.overflow(x.Flags, x.Class)
 	if x.Flags&flagOverflow != 0 {
 		c.r.Overflow++
 	}
@@ -300,6 +303,13 @@ func (c *checker) totals(i int64, b []byte) {
 	c.r.TotalsLeaves++
 	if t.Number != c.number || int64(t.Previous) != max(c.lastAt, 0) {
 		c.r.problem("leaf %d: totals leaf %d follows %d", i, t.Number, int64(c.number)-1)
+	}
+	c.counts.start(t.Flags, max(c.lastTime, c.latest), t.Time)
+	if c.plain = c.plain || i == 0 && t.Counters[CounterStarts] == 0; c.plain {
+		c.counts.cellsOnly()
+	}
+	if t.Flags&flagStart != 0 {
+		c.started = t.Time
 	}
 	if t.Counters != c.counts {
 		c.r.problem("leaf %d: its totals are not those of the leaves before it", i)
@@ -374,6 +384,7 @@ func (c *checker) event(i int64, b []byte) {
 		c.r.problem("leaf %d: its time lies before the totals leaf that precedes it", i)
 	}
 	c.latest = max(c.latest, e.Time)
+	c.counts.event(&e, c.started)
 	if e.Attack > uint64(i) {
 		c.r.problem("leaf %d belongs to a later leaf", i)
 	}
@@ -529,6 +540,9 @@ func (c *checker) finish(end scanned) {
 			continue
 		}
 		c.r.Counters[uint16(id)] = v
+		if id >= 2*cells {
+			continue
+		}
 		class := id / (2 * cells / classes)
 		if id%2 == 0 {
 			c.r.Attacks += v

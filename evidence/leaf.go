@@ -22,9 +22,8 @@ const (
 
 // Cells: (((class*3 + outcome)*3 + result)*3 + risk)*2 + side; counter 2*cell, its withdrawn twin 2*cell+1.
 const (
-	classes  = 25
-	cells    = classes * 3 * 3 * 3 * 2
-	counters = 2 * cells
+	classes = 25
+	cells   = classes * 3 * 3 * 3 * 2
 )
 
 // Flags of an attack leaf.
@@ -149,7 +148,7 @@ type TotalsLeaf struct {
 	Ledger   Ledger
 	Cosigned [32]byte
 	TableID  [32]byte
-	Counters [counters]uint64
+	Counters Counters
 }
 
 func (l *TotalsLeaf) append(b []byte) []byte {

@@ -105,7 +105,9 @@ type Log struct {
 	scratch            []byte
 
 	tree        tree
-	counters    [counters]uint64
+	counters    Counters
+	plain       bool   // begun by a version that counted attacks alone
+	started     uint64 // time of this start, microseconds
 	number      uint64 // of the next totals leaf
 	lastTotals  int64  // index of the last totals leaf
 	sinceTotals int
@@ -259,6 +261,7 @@ func (l *Log) Seal(r *attack.Record, packets []byte) error {
 	}
 	r.Evidence.Leaf = l.tree.size
 	l.counters[2*leaf.Cell()] = leaf.Ordinal
+	l.counters.overflow(leaf.Flags, leaf.Class)
 	l.scratch = leaf.append(l.scratch[:0])
 	if len(l.pending) == 0 {
 		l.waiting = r.ClosedAt
@@ -377,6 +380,7 @@ func (l *Log) event(code Code, attackLeaf int64, data, hidden []byte) error {
 			return l.err
 		}
 	}
+	l.counters.event(&e, l.started)
 	return l.append(e.append(nil))
 }
 
@@ -424,6 +428,8 @@ func (l *Log) begin(now uint64) error {
 	if l.number == 0 {
 		from, l.time = now, now
 	}
+	l.counters.start(l.start, from, l.time)
+	l.started = l.time
 	if err := l.totals(l.start, l.time); err != nil {
 		return err
 	}
@@ -446,6 +452,9 @@ func (l *Log) silence(from, to uint64) error {
 
 // totals appends a totals leaf.
 func (l *Log) totals(flags uint16, now uint64) error {
+	if l.plain {
+		l.counters.cellsOnly()
+	}
 	t := TotalsLeaf{Flags: flags | uint16(l.opt.Kind)<<kindShift, Number: l.number, Previous: uint64(l.lastTotals),
 		Time: now, Ledger: l.ledger, TableID: l.table, Counters: l.counters}
 	l.number++

@@ -23,32 +23,59 @@ type Proof struct {
 // ErrUnsealed says that no durable checkpoint covers the leaf yet.
 var ErrUnsealed = errors.New("no checkpoint covers this leaf yet")
 
+// Head is what a folder says of its log, and the log's signed head.
+type Head struct {
+	Origin, Kind string
+	Key          string // verifier key of C2SP notes, as the folder holds it
+	Table        string // version of the classes
+	Note         []byte // the checkpoint with all its signatures
+	Checkpoint
+}
+
+// ReadHead reads a log's head, also while the log is written. CorruptError when its own key did not sign it.
+func ReadHead(dir string) (h Head, err error) {
+	form, err := readFormat(dir)
+	if err != nil {
+		return h, err
+	}
+	h = Head{Origin: form.Origin, Kind: form.Kind, Key: form.Key, Table: form.Table}
+	if h.Note, err = os.ReadFile(filepath.Join(dir, "checkpoint")); err != nil {
+		return h, fmt.Errorf("reading checkpoint: %w", err)
+	}
+	if h.Checkpoint, err = OpenCheckpoint(h.Note, form.Key); err != nil {
+		return h, &CorruptError{err.Error()}
+	}
+	return h, nil
+}
+
+// ProveLeaf is the inclusion path of RFC 6962 of a leaf under a head, from the leaf up; it leads to the head's root.
+func ProveLeaf(dir string, h *Head, leaf int64, b []byte) ([]tlog.Hash, error) {
+	path, err := tlog.ProveRecord(h.Size, leaf, tileReader(dir))
+	if err != nil {
+		return nil, &CorruptError{err.Error()}
+	}
+	if err := tlog.CheckRecord(path, h.Size, h.Root, leaf, tlog.RecordHash(b)); err != nil {
+		return nil, &CorruptError{fmt.Sprintf("leaf %d does not lead to the checkpoint's root", leaf)}
+	}
+	return path, nil
+}
+
 // ReadProof reads a leaf and its inclusion proof from a log's files, also while the log is written.
 func ReadProof(dir string, leaf int64) (p Proof, err error) {
-	form, err := readFormat(dir)
+	h, err := ReadHead(dir)
 	if err != nil {
 		return p, err
 	}
-	if p.Checkpoint, err = os.ReadFile(filepath.Join(dir, "checkpoint")); err != nil {
-		return p, fmt.Errorf("reading checkpoint: %w", err)
-	}
-	c, err := OpenCheckpoint(p.Checkpoint, form.Key)
-	if err != nil {
-		return p, &CorruptError{err.Error()}
-	}
-	if leaf < 0 || leaf >= c.Size {
+	if leaf < 0 || leaf >= h.Size {
 		return p, ErrUnsealed
 	}
-	p.Index, p.Size, p.Root, p.Verifier = leaf, c.Size, c.Root[:], form.Key
+	p.Index, p.Size, p.Root, p.Verifier, p.Checkpoint = leaf, h.Size, h.Root[:], h.Key, h.Note
 	if p.Leaf, err = ReadLeaf(dir, leaf); err != nil {
 		return p, err
 	}
-	path, err := tlog.ProveRecord(c.Size, leaf, tileReader(dir))
+	path, err := ProveLeaf(dir, &h, leaf, p.Leaf)
 	if err != nil {
-		return p, &CorruptError{err.Error()}
-	}
-	if err := tlog.CheckRecord(path, c.Size, c.Root, leaf, tlog.RecordHash(p.Leaf)); err != nil {
-		return p, &CorruptError{fmt.Sprintf("leaf %d does not lead to the checkpoint's root", leaf)}
+		return p, err
 	}
 	for _, h := range path {
 		p.Path = append(p.Path, append([]byte(nil), h[:]...))
@@ -100,47 +127,80 @@ func subtreeHash(dir string, height int, n int64) (h tlog.Hash, err error) {
 	return hashes[0], nil
 }
 
-var errFound = errors.New("found")
+// errEnough ends a walk.
+var errEnough = errors.New("enough")
 
 // ReadLeaf is the bytes of one leaf: found by its bundle's offset and a walk of at most 255 frames.
-func ReadLeaf(dir string, leaf int64) ([]byte, error) {
+func ReadLeaf(dir string, leaf int64) (found []byte, err error) {
+	err = Walk(dir, leaf, func(_ int64, b []byte) bool {
+		found = append([]byte(nil), b...)
+		return false
+	})
+	return found, err
+}
+
+// Walk hands over the leaves of a folder from one on, in order, until do wants no more or they end; the bytes are valid
+// during the call. It finds its first leaf by the file offsets, so that a walk costs what it hands over. A leaf that
+// cannot be read is a CorruptError, from one behind the last too.
+func Walk(dir string, from int64, do func(index int64, leaf []byte) (more bool)) error {
 	f, err := os.Open(filepath.Join(dir, "offsets"))
 	if err != nil {
-		return nil, fmt.Errorf("reading offsets: %w", err)
+		return fmt.Errorf("reading offsets: %w", err)
 	}
 	defer f.Close()
 	var b [8]byte
-	if _, err := f.ReadAt(b[:], leaf/bundle*8); err != nil {
-		return nil, fmt.Errorf("reading offsets: %w", err)
+	if _, err := f.ReadAt(b[:], from/bundle*8); err != nil {
+		return fmt.Errorf("reading offsets: %w", err)
 	}
-	at := scanned{size: leaf / bundle * bundle, pos: be.Uint64(b[:])}
-	var found []byte
+	at := scanned{size: from / bundle * bundle, pos: be.Uint64(b[:])}
+	entries, first := filepath.Join(dir, "entries"), int(at.pos>>positionShift)
+	list, err := segments(entries)
+	if err != nil {
+		return err
+	}
 	buf := make([]byte, entryMax)
-	for n := int(at.pos >> positionShift); found == nil; n++ {
+	for n := first; n == first || n < len(list); n++ {
 		skip := int64(0)
-		if n == int(at.pos>>positionShift) {
+		if n == first {
 			skip = int64(at.pos & (1<<positionShift - 1))
 		}
-		err := scanFile(segmentName(filepath.Join(dir, "entries"), n), skip, &at, buf, func(i int64, _ uint64, entry []byte) error {
-			if i == leaf {
-				found = append([]byte(nil), entry...)
-				return errFound
+		err := scanFile(segmentName(entries, n), skip, &at, buf, func(i int64, _ uint64, entry []byte) error {
+			if i >= from && !do(i, entry) {
+				return errEnough
 			}
 			return nil
 		})
-		if err != nil && !errors.Is(err, errFound) {
-			return nil, err
+		if errors.Is(err, errEnough) {
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 		if at.bad {
-			return nil, &CorruptError{fmt.Sprintf("leaf %d cannot be read", leaf)}
+			break
 		}
 		at.pos = uint64(n+1) << positionShift
 	}
-	return found, nil
+	if at.bad || at.size <= from {
+		return &CorruptError{fmt.Sprintf("leaf %d cannot be read", max(at.size, from))}
+	}
+	return nil
 }
 
-// ReadAttackLeaf is ReadLeaf with the fields of an attack's leaf.
+// ReadAttackLeaf reads the fields of an attack's leaf from its bytes.
 func ReadAttackLeaf(b []byte) (AttackLeaf, error) { return decodeAttack(b) }
+
+// ReadTotalsLeaf reads the fields of a totals leaf.
+func ReadTotalsLeaf(b []byte) (*TotalsLeaf, error) { return decodeTotals(b) }
+
+// ReadEventLeaf reads the fields of an event's leaf.
+func ReadEventLeaf(b []byte) (EventLeaf, error) { return decodeEvent(b) }
+
+// ReadCorrectionLeaf reads the fields of a correction.
+func ReadCorrectionLeaf(b []byte) (CorrectionLeaf, error) { return decodeCorrection(b) }
+
+// LogKind is the kind of the log that a totals leaf is of.
+func (l *TotalsLeaf) LogKind() Kind { return Kind(l.Flags >> kindShift & 3) }
 
 // Opening opens the commitment of one field of a private part: FieldCommitment of its salt and value.
 type Opening struct{ Salt, Value []byte } // a nil value is absent

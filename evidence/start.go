@@ -233,6 +233,7 @@ func (l *Log) replayed(i int64, b []byte, last *TotalsLeaf) error {
 			return &CorruptError{fmt.Sprintf("leaf %d is malformed", i)}
 		}
 		l.counters[2*x.Cell()] = x.Ordinal
+		l.counters.overflow(x.Flags, x.Class)
 		l.time = max(l.time, x.ClosedAt)
 		l.ruleset = x.Ruleset
 	case typeTotals:
@@ -242,11 +243,15 @@ func (l *Log) replayed(i int64, b []byte, last *TotalsLeaf) error {
 		}
 		*last = *t
 		l.counters = t.Counters
+		if l.plain = t.Counters[CounterStarts] == 0; t.Flags&flagStart != 0 {
+			l.started = t.Time
+		}
 		l.number, l.lastTotals, l.totalsTime, l.sinceTotals = t.Number+1, i, t.Time, -1
 		l.time, l.base, l.ledger = max(l.time, t.Time), t.Ledger, t.Ledger
 	case typeEvent:
 		if e, err := decodeEvent(b); err == nil {
 			l.time = max(l.time, e.Time)
+			l.counters.event(&e, l.started)
 			if e.Code == CodeRulesChanged {
 				copy(l.ruleset[:], e.Data)
 			}

@@ -1,0 +1,82 @@
+package evidence
+
+import "encoding/json"
+
+// Ids of the counters that a totals leaf keeps beside those of the cells: of what is no attack and must not be missing.
+// So what a log did not see over any window is two leaves, as its counts are.
+const (
+	CounterEvents      = 2700 // + code, of codes below 100: events of that code
+	CounterGaps        = 2800 // microseconds of gaps, those before a start left out: they are in CounterAway
+	CounterUnprotected = 2801 // microseconds without protection
+	CounterAway        = 2802 // microseconds between a stop or crash and the next start
+	CounterForgotten   = 2803 // observations given up because a table was full
+	CounterStarts      = 2804 // starts, the leaf's own with them; 0: the log was begun by a version without these counters
+	CounterUnclean     = 2805 // of them those after anything but a clean stop
+	CounterMerged      = 2806 // attacks merged into overflow accounts
+	CounterPassed      = 2807 // frames that passed uninspected without protection, where the kernel counted them
+	CounterOverflow    = 2900 // + class: overflow accounts counted as attacks of that class
+
+	counters = CounterOverflow + classes
+	codesMax = 100 // events of higher codes are not counted
+)
+
+// Counters are running totals since leaf 0, by id: 2*cell attacks, 2*cell + 1 of them withdrawn, then what is no attack.
+type Counters [counters]uint64
+
+// event counts a leaf of type 4; started is the time of the last start, microseconds.
+func (c *Counters) event(e *EventLeaf, started uint64) {
+	if e.Code < codesMax {
+		c[CounterEvents+int(e.Code)]++
+	}
+	switch e.Code {
+	case CodeGap:
+		if len(e.Data) == 16 && be.Uint64(e.Data) >= started {
+			c[CounterGaps] += since(be.Uint64(e.Data), be.Uint64(e.Data[8:]))
+		}
+	case CodeUnprotected:
+		var x struct {
+			From, To int64
+			Passed   uint64
+		}
+		if json.Unmarshal(e.Data, &x) == nil {
+			c[CounterUnprotected] += since(micro(x.From), micro(x.To))
+			c[CounterPassed] += x.Passed
+		}
+	case CodeCaps:
+		var x struct {
+			Forgotten uint64 `json:"observations_forgotten"`
+			Merged    uint64 `json:"attacks_merged"`
+		}
+		if json.Unmarshal(e.Data, &x) == nil {
+			c[CounterForgotten] += x.Forgotten
+			c[CounterMerged] += x.Merged
+		}
+	}
+}
+
+// since is the time between two, 0 if the second does not lie after the first.
+func since(from, to uint64) uint64 { return max(from, to) - from }
+
+// start counts a totals leaf that says start; before is the time of the last leaf, or 0.
+func (c *Counters) start(flags uint16, before, now uint64) {
+	if flags&flagStart == 0 {
+		return
+	}
+	c[CounterStarts]++
+	if flags&flagUnclean != 0 {
+		c[CounterUnclean]++
+	}
+	if before > 0 {
+		c[CounterAway] += since(before, now)
+	}
+}
+
+// overflow counts an attack's leaf if it stands for several.
+func (c *Counters) overflow(flags, class uint16) {
+	if flags&flagOverflow != 0 {
+		c[CounterOverflow+int(class)]++
+	}
+}
+
+// cellsOnly leaves out what logs begun by earlier versions do not count.
+func (c *Counters) cellsOnly() { clear(c[CounterEvents:]) }
