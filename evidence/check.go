@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // Report is what a check of the files alone found.
@@ -133,24 +131,40 @@ type checker struct {
 	table    [32]byte // the same
 	hashes   [tileLevels]*bytesCheck
 	offsets  *bytesCheck
-	slots    []byte
+	slots    *window
+	opened   records // private parts
+	kept     records // packets
+	public   bool    // private parts and packets stay closed
+	earlier  []Checkpoint
+	held     int64 // leaves under the largest earlier checkpoint that the entries lead to
+	differs  int64 // the first leaf whose hash tile0 does not hold, -1: none
 }
 
 // bytesCheck compares a derived file with what it must hold, as that is computed.
 type bytesCheck struct {
-	f    *os.File
+	w    *window
 	name string
-	have []byte
 	bad  bool
 	n    int64
 }
 
-// CheckAll reads a folder anew and verifies everything: frames, tree, tiles, checkpoint, ordinals, totals, ledger,
-// private parts, packets, rules. key is a verifier key from elsewhere; "" takes the folder's own, which proves only that
-// the log is whole in itself. An error means that it could not be read at all; what is wrong stands in the report.
-func CheckAll(dir, key string) (Report, error) {
+// CheckOptions say how a folder is checked.
+type CheckOptions struct {
+	Key     string   // a verifier key from elsewhere; "": the folder's own, which proves only that the log is whole in itself
+	Earlier [][]byte // checkpoints of this log, signed notes that somebody kept elsewhere: none of them may be contradicted
+	Public  bool     // recount what is public; private parts and packets stay closed
+}
+
+// CheckAll is Check of everything.
+func CheckAll(dir, key string) (Report, error) { return Check(dir, CheckOptions{Key: key}) }
+
+// Check reads a folder anew and verifies everything: frames, tree, tiles, checkpoint, ordinals, totals, ledger,
+// private parts, packets, rules. An error means that it could not be read at all; what is wrong stands in the report.
+// Its memory does not grow with the log, but for erased, deleted and corrected leaves, 16 bytes each.
+func Check(dir string, opt CheckOptions) (Report, error) {
 	r := Report{Counters: map[uint16]uint64{}}
-	c := &checker{dir: dir, r: &r, lastAt: -1, cells: map[int64]int{}, erasures: map[int64]bool{}, retained: map[string]bool{}}
+	c := &checker{dir: dir, r: &r, lastAt: -1, differs: -1, cells: map[int64]int{}, erasures: map[int64]bool{}, retained: map[string]bool{},
+		public: opt.Public, opened: records{dir: filepath.Join(dir, "private")}, kept: records{dir: filepath.Join(dir, "packets")}}
 	var err error
 	if c.form, err = readFormat(dir); err != nil {
 		var damaged *CorruptError
@@ -161,11 +175,12 @@ func CheckAll(dir, key string) (Report, error) {
 		return r, err
 	}
 	r.Origin, r.Kind = c.form.Origin, c.form.Kind
+	key := opt.Key
 	if key == "" {
 		key, r.SelfCertified = c.form.Key, true
 	}
 	r.Fingerprint = Fingerprint(key)
-	if !c.checkpoint(key) {
+	if !c.checkpoint(key) || !c.heads(opt.Earlier, key) {
 		return r, nil
 	}
 	c.openDerived()
@@ -196,49 +211,40 @@ func (c *checker) checkpoint(key string) bool {
 }
 
 func (c *checker) openDerived() {
-	open := func(name string) *bytesCheck {
-		f, err := os.Open(filepath.Join(c.dir, name))
+	open := func(name string) *window {
+		w, err := openWindow(filepath.Join(c.dir, name))
 		if err != nil {
 			c.r.problem("%s cannot be read", name)
 		}
-		return &bytesCheck{f: f, name: name}
+		return w
 	}
 	for i := range c.hashes {
-		c.hashes[i] = open(fmt.Sprintf("tile%d", i))
+		name := fmt.Sprintf("tile%d", i)
+		c.hashes[i] = &bytesCheck{w: open(name), name: name}
 	}
-	c.offsets = open("offsets")
-	var err error
-	if c.slots, err = os.ReadFile(filepath.Join(c.dir, "seeds")); err != nil {
-		c.r.problem("seeds cannot be read")
+	c.offsets = &bytesCheck{w: open("offsets"), name: "offsets"}
+	if !c.public {
+		c.slots = open("seeds")
 	}
 }
 
 func (c *checker) closeDerived() {
 	for _, x := range append(c.hashes[:], c.offsets) {
-		if x.f != nil {
-			_ = x.f.Close()
-		}
+		x.w.close()
 	}
+	c.slots.close()
+	c.opened.w.close()
+	c.kept.w.close()
 }
 
-// expect compares the next bytes of a derived file.
-func (x *bytesCheck) expect(want []byte, r *Report) {
-	if x.f == nil || x.bad {
-		return
+// expect compares the next bytes of a derived file; false where they begin to differ.
+func (x *bytesCheck) expect(want []byte) bool {
+	if x.w == nil || x.bad {
+		return true
 	}
-	for len(x.have) < len(want) {
-		buf := make([]byte, 1<<16)
-		n, err := x.f.Read(buf)
-		if x.have = append(x.have, buf[:n]...); err != nil {
-			break
-		}
-	}
-	if len(x.have) < len(want) || !bytes.Equal(x.have[:len(want)], want) {
-		x.bad = true
-		r.problem("%s differs from the entries at byte %d", x.name, x.n)
-		return
-	}
-	x.have, x.n = x.have[len(want):], x.n+int64(len(want))
+	x.bad = !bytes.Equal(x.w.get(x.n, int64(len(want))), want)
+	x.n += int64(len(want))
+	return !x.bad
 }
 
 func (c *checker) leaf(i int64, pos uint64, b []byte) error {
@@ -246,10 +252,7 @@ func (c *checker) leaf(i int64, pos uint64, b []byte) error {
 		c.r.Beyond++
 		return nil
 	}
-	if i%bundle == 0 {
-		c.offsets.expect(be.AppendUint64(nil, pos), c.r)
-	}
-	c.tree.add(tlog.RecordHash(b), func(level int, h tlog.Hash) { c.hashes[level].expect(h[:], c.r) })
+	c.derived(i, pos, b)
 	if b[0] != typeTotals && (i == 0 || c.last != nil && c.last.Flags&flagStop != 0 && c.lastAt == i-1) {
 		c.r.problem("leaf %d: the log goes on without a leaf that says it was started", i)
 	}
@@ -452,11 +455,15 @@ func (c *checker) cellOf(leaf int64) int {
 
 // private opens a leaf's private part and compares it with its commitments, and the packets with their hash.
 func (c *checker) private(i int64, want, incident [32]byte, isAttack bool) {
-	if int64(len(c.slots)) < (i+1)*slotBytes {
+	if c.public {
+		return
+	}
+	line := c.slot(i)
+	if line == nil {
 		c.r.problem("leaf %d: its line in seeds is missing", i)
 		return
 	}
-	s := decodeSlot(c.slots[i*slotBytes:])
+	s := decodeSlot(line)
 	if s.erased() {
 		c.r.Erased++
 		c.withheld = append(c.withheld, i)
@@ -466,7 +473,7 @@ func (c *checker) private(i int64, want, incident [32]byte, isAttack bool) {
 		c.r.problem("leaf %d: its private part is missing", i)
 		return
 	}
-	sealed, err := readRecord(filepath.Join(c.dir, "private"), s.private-1, i)
+	sealed, err := c.opened.read(s.private-1, i)
 	if errors.Is(err, os.ErrNotExist) {
 		c.withheld = append(c.withheld, i)
 		return
@@ -496,7 +503,7 @@ func (c *checker) packets(i int64, s slot, hash string) {
 		c.notRerun(i)
 		return
 	}
-	b, err := readRecord(filepath.Join(c.dir, "packets"), s.packets-1, i)
+	b, err := c.kept.read(s.packets-1, i)
 	if errors.Is(err, os.ErrNotExist) {
 		c.withheld = append(c.withheld, i)
 		return
@@ -517,13 +524,12 @@ func (c *checker) notRerun(i int64) {
 func (c *checker) finish(end scanned) {
 	if end.size < c.point.Size {
 		c.r.problem("leaf %d cannot be read; the checkpoint signed %d leaves", end.size, c.point.Size)
-	} else if c.tree.root() != c.point.Root {
-		c.r.problem("the entries are not those that the checkpoint signed")
 	}
+	c.locate(end.size)
 	if end.bad && end.size >= c.point.Size {
 		c.gap("broken bytes past the checkpoint: nothing there was acknowledged")
 	}
-	if int64(len(c.slots)) < c.point.Size*slotBytes {
+	if c.slots != nil && c.slots.size < c.point.Size*slotBytes {
 		c.r.problem("seeds is too short")
 	}
 	if c.point.Size > 0 && c.lastType != typeTotals {
@@ -559,7 +565,11 @@ func (c *checker) allowed(i int64) bool {
 	if c.erasures[i] {
 		return true
 	}
-	s := decodeSlot(c.slots[i*slotBytes:])
+	line := c.slot(i)
+	if line == nil {
+		return false
+	}
+	s := decodeSlot(line)
 	if s.erased() {
 		return false
 	}

@@ -119,7 +119,8 @@ func decodeAttack(b []byte) (l AttackLeaf, err error) {
 	copy(l.Ruleset[:], b[104:])
 	copy(l.Private[:], b[136:])
 	copy(l.Incident[:], b[168:])
-	if l.Class >= classes || l.OutcomeResult > 8 || l.Flags&flagRisk == 3 || l.Flags > 31 || l.Ordinal == 0 || !bytes.Equal(l.append(nil), b) {
+	var again [attackBytes]byte
+	if l.Class >= classes || l.OutcomeResult > 8 || l.Flags&flagRisk == 3 || l.Flags > 31 || l.Ordinal == 0 || !bytes.Equal(l.append(again[:0]), b) {
 		return l, errLeaf
 	}
 	return l, nil

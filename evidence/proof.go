@@ -158,13 +158,12 @@ func Walk(dir string, from int64, do func(index int64, leaf []byte) (more bool))
 	if err != nil {
 		return err
 	}
-	buf := make([]byte, entryMax)
 	for n := first; n == first || n < len(list); n++ {
 		skip := int64(0)
 		if n == first {
 			skip = int64(at.pos & (1<<positionShift - 1))
 		}
-		err := scanFile(segmentName(entries, n), skip, &at, buf, func(i int64, _ uint64, entry []byte) error {
+		err := scanFile(segmentName(entries, n), skip, &at, func(i int64, _ uint64, entry []byte) error {
 			if i >= from && !do(i, entry) {
 				return errEnough
 			}

@@ -1,11 +1,9 @@
 package evidence
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -209,14 +207,13 @@ func scan(dir string, each func(index int64, pos uint64, entry []byte) error) (s
 		return scanned{}, err
 	}
 	var at scanned
-	buf := make([]byte, entryMax)
 	for i, n := range list {
 		at.pos = uint64(n) << positionShift
 		if n != i {
 			at.bad = true
 			return at, nil
 		}
-		if err := scanFile(segmentName(dir, n), 0, &at, buf, each); err != nil || at.bad {
+		if err := scanFile(segmentName(dir, n), 0, &at, each); err != nil || at.bad {
 			return at, err
 		}
 	}
@@ -224,34 +221,27 @@ func scan(dir string, each func(index int64, pos uint64, entry []byte) error) (s
 }
 
 // scanFile walks one segment from byte skip on.
-func scanFile(path string, skip int64, at *scanned, buf []byte, each func(int64, uint64, []byte) error) error {
-	f, err := os.Open(path)
+func scanFile(path string, skip int64, at *scanned, each func(int64, uint64, []byte) error) error {
+	w, err := openWindow(path)
 	if err != nil {
 		return fmt.Errorf("reading entries: %w", err)
 	}
-	defer f.Close()
-	if _, err := f.Seek(skip, io.SeekStart); err != nil {
-		return fmt.Errorf("reading entries: %w", err)
-	}
-	r := bufio.NewReaderSize(f, 64<<10)
-	var head [6]byte
-	for {
-		n, err := io.ReadFull(r, head[:])
-		if n == 0 && errors.Is(err, io.EOF) {
-			return nil
+	defer w.close()
+	for skip < w.size {
+		b := w.get(skip, 6)
+		if len(b) == 6 {
+			b = w.get(skip, 6+int64(be.Uint16(b[4:])))
 		}
-		entry := buf[:be.Uint16(head[4:])]
-		if err == nil {
-			_, err = io.ReadFull(r, entry)
-		}
-		if err != nil || len(entry) == 0 || crc32.Update(crc32.Checksum(head[4:], castagnoli), castagnoli, entry) != be.Uint32(head[:]) {
+		n := int64(len(b))
+		if n <= 6 || n != 6+int64(be.Uint16(b[4:])) || crc32.Checksum(b[4:], castagnoli) != be.Uint32(b) {
 			at.bad = true
 			return nil
 		}
-		if err := each(at.size, at.pos, entry); err != nil {
+		if err := each(at.size, at.pos, b[6:]); err != nil {
 			return err
 		}
 		at.size++
-		at.pos += uint64(6 + len(entry))
+		skip, at.pos = skip+n, at.pos+uint64(n)
 	}
+	return nil
 }

@@ -1,6 +1,8 @@
 package evidence
 
 import (
+	"crypto/sha256"
+
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -11,11 +13,27 @@ const tileLevels = 5
 type tree struct {
 	size  int64
 	stack []subtree
+	buf   []byte
 }
 
 type subtree struct {
 	height int
 	hash   tlog.Hash
+}
+
+// leafHash is tlog.RecordHash without its allocations.
+func (t *tree) leafHash(b []byte) tlog.Hash {
+	t.buf = append(append(t.buf[:0], 0), b...)
+	return sha256.Sum256(t.buf)
+}
+
+// nodeHash is tlog.NodeHash without its allocations.
+func nodeHash(left, right *tlog.Hash) tlog.Hash {
+	var b [1 + 2*tlog.HashSize]byte
+	b[0] = 1
+	copy(b[1:], left[:])
+	copy(b[1+tlog.HashSize:], right[:])
+	return sha256.Sum256(b[:])
 }
 
 // add appends a leaf's hash; emit gets every hash that a tile file takes, of height 8*level.
@@ -24,7 +42,7 @@ func (t *tree) add(h tlog.Hash, emit func(level int, h tlog.Hash)) {
 	height := 0
 	emit(0, h)
 	for n := len(t.stack); n > 0 && t.stack[n-1].height == height; n-- {
-		h = tlog.NodeHash(t.stack[n-1].hash, h)
+		h = nodeHash(&t.stack[n-1].hash, &h)
 		height++
 		t.stack = t.stack[:n-1]
 		if height%8 == 0 && height/8 < tileLevels {
@@ -43,7 +61,7 @@ func (t *tree) root() tlog.Hash {
 	}
 	h := t.stack[n-1].hash
 	for i := n - 2; i >= 0; i-- {
-		h = tlog.NodeHash(t.stack[i].hash, h)
+		h = nodeHash(&t.stack[i].hash, &h)
 	}
 	return h
 }
