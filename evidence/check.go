@@ -20,6 +20,7 @@ type Report struct {
 	Size          int64  // leaves under the checkpoint
 	Beyond        int64  // whole leaves past it: sealed by nothing yet
 	Root          string
+	Cosigned      int64             // leaves of the newest checkpoint that witnesses signed, too; 0: there is none
 	Attacks       uint64            // counted, net of withdrawals
 	ByClass       [classes]uint64   // attack.Table's order
 	Counters      map[uint16]uint64 // by counter id
@@ -183,6 +184,7 @@ func Check(dir string, opt CheckOptions) (Report, error) {
 	if !c.checkpoint(key) || !c.heads(opt.Earlier, key) {
 		return r, nil
 	}
+	c.witnessed(key)
 	c.openDerived()
 	defer c.closeDerived()
 	end, err := scan(filepath.Join(dir, "entries"), c.leaf)
@@ -208,6 +210,20 @@ func (c *checker) checkpoint(key string) bool {
 	}
 	c.r.Size, c.r.Root = c.point.Size, hex.EncodeToString(c.point.Root[:])
 	return true
+}
+
+// witnessed takes the checkpoint that witnesses signed, too, as one that somebody keeps elsewhere: they do.
+func (c *checker) witnessed(key string) {
+	b, err := ReadCosigned(c.dir)
+	if err != nil {
+		c.r.problem("%v", err)
+	}
+	if b == nil || !c.heads([][]byte{b}, key) {
+		return
+	}
+	if p := c.earlier[len(c.earlier)-1]; p.Size <= c.point.Size {
+		c.r.Cosigned = p.Size
+	}
 }
 
 func (c *checker) openDerived() {

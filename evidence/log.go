@@ -117,6 +117,7 @@ type Log struct {
 	base        Ledger // of earlier runs of this log
 	ruleset     [32]byte
 	table       [32]byte // accounts table and rules in force
+	cosigned    [32]byte // the newest checkpoint that others signed, too
 	start       uint16   // flags of the start leaf still to be written
 	begun       bool
 	pending     []attack.Record
@@ -456,7 +457,7 @@ func (l *Log) totals(flags uint16, now uint64) error {
 		l.counters.cellsOnly()
 	}
 	t := TotalsLeaf{Flags: flags | uint16(l.opt.Kind)<<kindShift, Number: l.number, Previous: uint64(l.lastTotals),
-		Time: now, Ledger: l.ledger, TableID: l.table, Counters: l.counters}
+		Time: now, Ledger: l.ledger, Cosigned: l.cosigned, TableID: l.table, Counters: l.counters}
 	l.number++
 	l.lastTotals, l.totalsTime, l.sinceTotals = l.tree.size, now, -1
 	return l.append(t.append(nil))

@@ -34,6 +34,9 @@ func Open(dir string, opt Options) (*Log, error) {
 	if err == nil {
 		err = l.resume()
 	}
+	if note, _ := ReadCosigned(dir); note != nil {
+		l.Cosigned(note)
+	}
 	if err == nil && opt.Time != 0 {
 		err = l.clock(micro(opt.Time))
 	}

@@ -35,6 +35,7 @@ var plan = []roomPlan{
 	{"detect", []string{"decode", "flow", "stream", "app", "app/contract", "rule", "hoststate", "detect/literal", "detect/chain"}, "rules to groups, prefilter, evaluation"},
 	{"behaviour", []string{"decode", "flow", "stream", "app", "app/contract", "hoststate"}, "own detectors, one file each"},
 	{"attack", nil, "accounts, classes, incidents, decisions"},
+	{"cosign", nil, "what logs and their witnesses say to each other: signed heads, cosignatures, requests"},
 	{"evidence/durable", nil, "the only code that syncs files"},
 	{"block", []string{"evidence/durable"}, "what is blocked, limited and guarded, and keeping the kernel to it"},
 	{"block/*", []string{"block"}, "one way of the kernel to block a folder: XDP, nftables"},
