@@ -6,7 +6,7 @@ WEB     := console/web
 PAGE    := $(if $(wildcard $(WEB)/package.json),$(WEB)/dist/index.html)
 export CGO_ENABLED := 0
 
-.PHONY: build run test e2e kills spoil fuzz lint bench bench-block conformance score bench-peer bench-live soak clean
+.PHONY: build verifier run test e2e kills spoil fuzz lint bench bench-block conformance score bench-peer bench-live soak clean
 
 build: $(PAGE)
 	$(GO) build -o bin/dejpha ./cmd/dejpha
@@ -17,6 +17,10 @@ $(WEB)/node_modules/.package-lock.json: $(wildcard $(WEB)/package-lock.json)
 $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(shell find $(WEB)/src $(WEB)/public $(WEB)/index.html $(WEB)/vite.config.ts -type f 2>/dev/null)
 	cd $(WEB) && npm run build --silent
 
+# The program with which strangers check our counts; a module of its own that shares no code with this one.
+verifier:
+	cd verifier && $(GO) build -trimpath -ldflags='-s -w' -o ../bin/dejpha-verify ./cmd/dejpha-verify
+
 run: build
 	./bin/dejpha run
 
@@ -24,6 +28,7 @@ test: $(PAGE)
 	$(GO) vet ./...
 	$(GO) test ./...
 	$(GO) test -tags purego ./detect/...
+	cd verifier && $(GO) vet ./... && $(GO) test ./...
 
 # The console in a headless Chromium: the page against made-up attacks, and the real program from its setup token on.
 # Then, as root, stories of real tools against real servers; STORY=name tells some of them and leaves the console out.

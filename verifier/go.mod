@@ -1,0 +1,3 @@
+module github.com/dejpha/dejpha/verifier
+
+go 1.26
