@@ -6,7 +6,7 @@ WEB     := console/web
 PAGE    := $(if $(wildcard $(WEB)/package.json),$(WEB)/dist/index.html)
 export CGO_ENABLED := 0
 
-.PHONY: build verifier run test e2e kills spoil fuzz lint bench bench-block conformance score bench-peer bench-live soak clean
+.PHONY: build verifier run test e2e kills spoil fuzz lint bench bench-block conformance score bench-peer bench-live bench-year soak clean
 
 build: $(PAGE)
 	$(GO) build -o bin/dejpha ./cmd/dejpha
@@ -75,6 +75,15 @@ bench-peer: build
 ROUNDS ?= 5
 bench-live: build
 	scripts/bench-live.sh $(SHARED) $(ROUNDS)
+
+# ATTACKS distinct attacks of a made-up year through the whole way, evidence included; every one must be counted once.
+# PROFILE=file keeps where the processor's time went; OPTIONS are the command's (scripts/yearbench -h).
+ATTACKS ?= 33000000
+PROFILE ?=
+OPTIONS ?=
+bench-year: build
+	$(GO) build -o bin/yearbench ./scripts/yearbench
+	bin/yearbench -attacks $(ATTACKS) -profile "$(PROFILE)" $(OPTIONS)
 
 clean:
 	rm -rf bin var $(WEB)/dist/[!.]*

@@ -45,6 +45,18 @@ func (k Key) compare(o Key) int {
 		k.Subject.Compare(o.Subject), order(k.Authorised, o.Authorised), order(k.Overflow, o.Overflow))
 }
 
+// Hash is the same for the same key everywhere and always: a sample of accounts is chosen by it.
+func (k *Key) Hash() uint64 {
+	b := append(make([]byte, 0, 128), k.Class)
+	b = append(append(b, k.Origin...), 0)
+	b = append(append(b, k.Group...), 0)
+	if k.Subject.IsValid() {
+		a := k.Subject.As16()
+		b = append(b, a[:]...)
+	}
+	return hash(string(b))
+}
+
 func order(a, b bool) int {
 	switch {
 	case a == b:

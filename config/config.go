@@ -38,6 +38,7 @@ type Config struct {
 	AppSettings map[string]map[string]string // protocol name -> flattened settings
 
 	EveTypes         map[string]bool // nil: all
+	AttacksOnly      bool            // attack lines alone, not even alerts
 	EveFile          string
 	Payload          bool
 	PayloadPrintable bool
@@ -75,6 +76,7 @@ type Config struct {
 	State       string      // folder of the state
 
 	KeepEve, KeepPackets, KeepPrivate Keep
+	PacketsSample                     int // packets are kept of one attack in so many; 0: of all
 
 	Operation
 }
@@ -110,6 +112,7 @@ const (
 	keepLeast   = 1 << 20
 	bypassLeast = 1 << 20
 	daysMost    = 36500
+	sampleMost  = 1_000_000_000
 	statsEvery  = 8e9 // ns; Suricata's default
 	statsMost   = 24 * 3600
 )

@@ -47,7 +47,11 @@ type own struct {
 	User    string     `yaml:"user"`
 	Keep    struct {
 		Eve     ownKeep `yaml:"eve"`
-		Packets ownKeep `yaml:"packets"`
+		Packets struct {
+			Bytes  string `yaml:"bytes"`
+			Days   int    `yaml:"days"`
+			Sample int    `yaml:"sample"`
+		} `yaml:"packets"`
 		Private ownKeep `yaml:"private"`
 	} `yaml:"keep"`
 	Records struct {
@@ -55,6 +59,7 @@ type own struct {
 		Payload     bool     `yaml:"payload"`
 		Packet      bool     `yaml:"packet"`
 		CommunityID bool     `yaml:"community-id"`
+		AttacksOnly bool     `yaml:"attacks-only"`
 	} `yaml:"records"`
 }
 
@@ -201,6 +206,7 @@ func (o *own) fill(c *Config) error {
 		return err
 	}
 	c.Protected, c.Authorised, c.Decoys, c.Zones, c.RuleFiles = o.Protected, o.Authorised, o.Decoys, o.Zones, o.Rules
+	c.AttacksOnly = o.Records.AttacksOnly
 	c.Payload, c.Packet, c.CommunityID = o.Records.Payload, o.Records.Packet, o.Records.CommunityID
 	for i, x := range o.Interfaces {
 		if x.Name == "" {
@@ -284,6 +290,9 @@ func (o *own) sizes(c *Config) error {
 			return wrong{x.key, fmt.Sprintf("%d is not between 0 (no limit) and %d", x.n, daysMost)}
 		}
 		*x.to = x.n
+	}
+	if c.PacketsSample = o.Keep.Packets.Sample; c.PacketsSample < 0 || c.PacketsSample > sampleMost {
+		return wrong{"keep.packets.sample", fmt.Sprintf("%d is not between 0 (of all) and %d", c.PacketsSample, sampleMost)}
 	}
 	return nil
 }

@@ -78,6 +78,7 @@ var plan = []roomPlan{
 	{"cases", []string{"shield", "config", "capture", "capture/*", "decode", "rules", "attack"}, "the runner of case files; tests only"},
 	{"cmd/*", []string{"claim", "shield", "shield/way", "config", "confine", "control", "figures", "metrics", "notify", "top", "rule", "attack", "block", "block/*", "block/way", "evidence", "console", "capture", "capture/*", "capture/cbpf", "detect", "app", "rules", "samples"}, "flags, messages, exit codes"},
 	{"e2e", []string{"attack"}, "stories of real tools against real servers in own network namespaces; tests only"},
+	{"scripts/yearbench", []string{"capture", "shield", "evidence"}, "a year of made-up attacks through the whole way; no part of the program"},
 	{"scripts/livebench", []string{"capture", "capture/*"}, "the sender of the live bench; no part of the program"},
 	{"house", nil, "tests about the house itself"},
 }

@@ -24,8 +24,6 @@ func (s *Setup) blocks(set *settings, o *RunOptions) (*board.Board, error) {
 	c := set.config
 	b := board.Options{State: o.State, Guard: set.guard, Barred: set.barred, Now: func() int64 { return time.Now().UnixNano() }, Say: o.say}
 	switch c.BlockMode {
-	case "off":
-		set.undecided = true
 	case "on":
 		kernel, err := way.Open(way.Options{Interfaces: set.interfaces, Way: c.BlockWay, Say: o.say})
 		if err != nil && (set.barred == nil || c.BlockWay != way.Auto) {

@@ -79,7 +79,7 @@ func (m *merger) decision(d *attack.Decision) {
 
 // rehearse tells the merge point of a flow that ended.
 func (w *worker) rehearse(f *flow.Flow) {
-	if w.set.enforce || f.IPVersion == 0 {
+	if w.set.enforce || w.set.undecided || f.IPVersion == 0 {
 		return
 	}
 	x := rehearsal.Flow{ID: f.ID, Client: f.Client.Netip(), Server: f.Server.Netip(), Port: f.ServerPort, Proto: f.Proto, First: f.First, Last: f.Last,
@@ -93,7 +93,7 @@ const rehearsalFile = "rehearsal.json"
 
 // keepShadow writes the shadow into the folder of the run.
 func (m *merger) keepShadow() error {
-	if m.set.enforce || m.dir == "" {
+	if m.set.enforce || m.set.undecided || m.dir == "" {
 		return nil
 	}
 	b, err := m.shadow.Save()

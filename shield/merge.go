@@ -123,36 +123,41 @@ func (m *merger) match(x *match, e *epoch, line []byte) {
 	if !m.set.thresholds.Pass(m.thresholds, &ruleset.Hit{Rule: x.rule, Time: x.time, Src: x.src, Dst: x.dst, Flow: x.flowID}) {
 		return
 	}
-	if len(line) > 0 {
+	if x.alert {
 		m.sum.Alerts++
 		m.write(line)
 	}
 	if o, ok := m.observation(x); ok {
-		m.observe(o, keptPackets(e, x))
+		m.observe(o, func() []Packet { return keptPackets(e, x) })
 	}
 }
 
 // found is what detectors report to.
 func (m *merger) found(f behaviour.Finding) {
-	o := m.fromFinding(&f)
-	var packets []Packet
-	if key, ok := m.accounts.Key(&o); ok && m.recent != nil && !m.sealer.kept.Full(key, max(o.Time, m.accounts.Now())) {
-		packets = m.recent.Of(&f)
-	}
-	m.observe(o, packets)
+	m.observe(m.fromFinding(&f), func() []Packet {
+		if m.recent == nil {
+			return nil
+		}
+		return m.recent.Of(&f)
+	})
 }
 
-// observe adds an observation to the accounts and acts on what it opens.
-func (m *merger) observe(o attack.Observation, packets []Packet) {
+// observe adds an observation to the accounts and acts on what it opens. packets are asked for if any are kept of it.
+func (m *merger) observe(o attack.Observation, packets func() []Packet) {
 	events := m.accounts.Add(o)
 	m.enforce()
 	m.shadow.Saw(&o)
 	defer m.decided()
 	if key, ok := m.accounts.Key(&o); ok && m.sealer != nil {
-		m.sealer.kept.Add(key, max(o.Time, m.accounts.Now()), packets)
+		t := max(o.Time, m.accounts.Now())
+		var kept []Packet
+		if !m.sealer.kept.Full(key, t) {
+			kept = packets()
+		}
+		m.sealer.kept.Add(key, t, kept)
 		m.act(events)
-		if id := m.open[key]; m.watcher != nil && id != 0 && len(packets) > 0 {
-			m.watcher.Packets(id, packets)
+		if id := m.open[key]; m.watcher != nil && id != 0 && len(kept) > 0 {
+			m.watcher.Packets(id, kept)
 		}
 		return
 	}

@@ -30,7 +30,7 @@ func sealing(t *testing.T, authorised ...string) (m *merger, dir string) {
 		t.Fatal(err)
 	}
 	dir = t.TempDir()
-	seal, err := openSealer(dir, evidence.Recording, 0, nil)
+	seal, err := openSealer(dir, evidence.Recording, 0, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,9 @@ func of(m *merger, class, origin string, second int64, strong bool) {
 	if strong {
 		o.Severity = 1
 	}
-	m.observe(o, []Packet{{Data: fmt.Appendf(nil, "at second %d", second), LinkType: 1, Time: at, Number: uint64(second)}})
+	m.observe(o, func() []Packet {
+		return []Packet{{Data: fmt.Appendf(nil, "at second %d", second), LinkType: 1, Time: at, Number: uint64(second)}}
+	})
 }
 
 // checked ends the log and returns its report and attacks.

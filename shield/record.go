@@ -54,13 +54,16 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 		}
 	}
 	start := len(o.bytes)
-	if !m.Rule.NoAlert && !m.Silent {
-		o.bytes = eve.AppendAlert(o.bytes, &w.eve, &a)
+	alert := !m.Rule.NoAlert && !m.Silent
+	if alert {
+		if w.set.writes("alert") {
+			o.bytes = eve.AppendAlert(o.bytes, &w.eve, &a)
+		}
 		if f != nil {
 			f.Alerted = true
 		}
 	}
-	x := match{rule: m.Rule, time: p.Time, src: p.Src, dst: p.Dst, srcPort: p.SrcPort, dstPort: p.DstPort,
+	x := match{rule: m.Rule, alert: alert, time: p.Time, src: p.Src, dst: p.Dst, srcPort: p.SrcPort, dstPort: p.DstPort,
 		ipVersion: p.IPVersion, proto: p.Proto, iface: p.Interface, vlan: p.VLAN[0], packetBytes: p.WireLen, toClient: where.Dir == flow.ToClient, stopped: m.Alone && w.set.stops}
 	end := len(o.bytes)
 	if f != nil {

@@ -47,10 +47,40 @@ type ReplayOptions struct {
 
 // Replay plays captures one after the other as one recording into folder out.
 func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Summary, err error) {
-	began := time.Now()
 	if err := readable(captures); err != nil {
 		return nil, err
 	}
+	name := ""
+	if len(captures) == 1 {
+		name = captures[0]
+	}
+	return s.recording(name, out, func(e *engine, sum *Summary) (damaged error, err error) {
+		for _, name := range captures {
+			if err := playFile(e, name, o, sum); errors.Is(err, capture.ErrDamaged) {
+				damaged = err
+			} else if err != nil {
+				return nil, err
+			}
+		}
+		return damaged, nil
+	})
+}
+
+// ReplaySource plays a source to its end as one recording into folder out.
+func (s *Setup) ReplaySource(src capture.Source, out string, o ReplayOptions) (*Summary, error) {
+	return s.recording("", out, func(e *engine, _ *Summary) (error, error) {
+		return nil, e.play(src, o.Stop, func(packets uint64) {
+			if o.Progress != nil {
+				o.Progress(packets, 0, 0)
+			}
+		})
+	})
+}
+
+// recording makes a log, a record file and an engine in folder out, lets play fill them, and closes them. name is the
+// capture's, if there is one alone. What play calls damaged is told once everything before it is safe.
+func (s *Setup) recording(name, out string, play func(*engine, *Summary) (damaged error, err error)) (sum *Summary, err error) {
+	began := time.Now()
 	if err := freshFolder(out); err != nil {
 		return nil, err
 	}
@@ -61,10 +91,10 @@ func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Sum
 	defer w.Close()
 	sum = &Summary{}
 	set := s.settings
-	if set.config.PcapFilename && len(captures) == 1 {
-		set.pcapName = captures[0]
+	if set.config.PcapFilename {
+		set.pcapName = name
 	}
-	seal, err := openSealer(out, evidence.Recording, 0, s.inForce())
+	seal, err := openSealer(out, evidence.Recording, 0, set.config.PacketsSample, s.inForce())
 	if err != nil {
 		return nil, err
 	}
@@ -73,15 +103,10 @@ func (s *Setup) Replay(captures []string, out string, o ReplayOptions) (sum *Sum
 		return nil, err
 	}
 	e.merge.dir = out
-	var damaged error
-	for _, name := range captures {
-		if err := playFile(e, name, o, sum); err != nil {
-			if !errors.Is(err, capture.ErrDamaged) {
-				_ = e.close()
-				return nil, err
-			}
-			damaged = err
-		}
+	damaged, err := play(e, sum)
+	if err != nil {
+		_ = e.close()
+		return nil, err
 	}
 	err = e.close()
 	if werr := w.Close(); err == nil {

@@ -64,7 +64,7 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		return nil, err
 	}
 	defer blocks.Close()
-	seal, err := openSealer(o.State, o.Kind, began.UnixNano(), s.inForce())
+	seal, err := openSealer(o.State, o.Kind, began.UnixNano(), set.config.PacketsSample, s.inForce())
 	if err != nil {
 		return nil, err
 	}

@@ -20,8 +20,8 @@ type sealer struct {
 }
 
 // openSealer opens or makes the log of a run in folder dir; its key lies beside the log, never in it.
-// rules is what is in force.
-func openSealer(dir string, kind evidence.Kind, now int64, rules []byte) (*sealer, error) {
+// rules is what is in force; sample says of how many attacks one keeps its packets.
+func openSealer(dir string, kind evidence.Kind, now int64, sample int, rules []byte) (*sealer, error) {
 	disk := durable.OS()
 	key, err := evidence.LoadKey(disk, filepath.Join(dir, "log.key"), rand.Reader)
 	if err != nil {
@@ -35,7 +35,7 @@ func openSealer(dir string, kind evidence.Kind, now int64, rules []byte) (*seale
 		}
 		return nil, err
 	}
-	return &sealer{log: log}, nil
+	return &sealer{log: log, kept: kept.Store{Sample: uint64(sample)}}, nil
 }
 
 // freshFolder refuses a folder that already holds the log of another run.

@@ -107,8 +107,13 @@ type zone struct {
 
 // writes says whether records of an event type are written.
 func (s *settings) writes(event string) bool {
-	if s.alertsOnly {
-		return event == "alert" || event == "attack" || event == "decision" || event == "heartbeat"
+	switch {
+	case s.config.AttacksOnly:
+		return event == "attack"
+	case event == "alert":
+		return true
+	case s.alertsOnly:
+		return event == "attack" || event == "decision" || event == "heartbeat"
 	}
 	return s.types == nil || s.types[event]
 }
@@ -149,6 +154,7 @@ func NewSetup(o SetupOptions) (*Setup, error) {
 		config: c, workers: workers, detectors: o.Detectors, inline: o.SimulateIPS || c.StreamInline, verdicts: o.SimulateIPS, checksums: checksums, strict: strict,
 		seed: randomSeed(), types: c.EveTypes, alertsOnly: o.AlertsOnly, recording: true, memory: c.Memory / int64(workers),
 	}
+	s.settings.undecided = c.BlockMode == "off"
 	if s.settings.protected, err = prefixes(c.Protected, privateRanges); err != nil {
 		return nil, fmt.Errorf("protected: %w", err)
 	}

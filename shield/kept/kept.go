@@ -21,6 +21,8 @@ const (
 
 // Store keeps packets by account. The zero Store is empty and ready.
 type Store struct {
+	Sample uint64 // packets are kept of one account in so many; 0 and 1: of all
+
 	runs  map[attack.Key][]*run
 	bytes int
 }
@@ -33,6 +35,9 @@ type run struct {
 	link        uint16
 	has         map[uint64]bool // numbers of the packets in it
 }
+
+// passed says that nothing is kept of an account: it is not in the sample.
+func (s *Store) passed(key attack.Key) bool { return s.Sample > 1 && key.Hash()%s.Sample != 0 }
 
 func (r *run) full() bool { return len(r.has) >= packetsMax || len(r.pcap) >= bytesMax }
 
@@ -50,6 +55,9 @@ func (s *Store) run(key attack.Key, t int64) *run {
 
 // Add adds packets to what is kept of an account's observations; t is that of the newest one, ns since 1970 UTC.
 func (s *Store) Add(key attack.Key, t int64, packets []recent.Packet) {
+	if s.passed(key) {
+		return
+	}
 	r := s.run(key, t)
 	if r != nil {
 		r.first, r.last = min(r.first, t), max(r.last, t)
@@ -83,6 +91,9 @@ func (s *Store) begin(key attack.Key, t int64, link uint16) *run {
 
 // Take returns what is kept of the observations between two times, and lets go of it and of what is older.
 func (s *Store) Take(key attack.Key, first, last int64) (pcap []byte) {
+	if s.passed(key) {
+		return nil
+	}
 	var left []*run
 	var link uint16
 	for _, r := range s.runs[key] {
@@ -126,6 +137,9 @@ func (s *Store) Forget(now int64) {
 
 // Full says whether nothing more is kept of the observations of an account that one at t, ns, belongs to.
 func (s *Store) Full(key attack.Key, t int64) bool {
+	if s.passed(key) {
+		return true
+	}
 	r := s.run(key, t)
 	return r != nil && r.full()
 }

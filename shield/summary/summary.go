@@ -37,7 +37,10 @@ type Summary struct {
 	Limits      map[string]uint64 // how often each bound on memory was met
 }
 
-const originsShown = 10
+const (
+	originsShown = 10
+	originsMax   = 1 << 16
+)
 
 // Count adds one closed attack.
 func (s *Summary) Count(r *attack.Record) {
@@ -50,6 +53,16 @@ func (s *Summary) Count(r *attack.Record) {
 	inc(&s.ByOutcome, r.Outcome)
 	inc(&s.ByRisk, r.Risk)
 	inc(&s.ByOrigin, r.OriginText())
+	if len(s.ByOrigin) > originsMax {
+		s.forgetOrigins()
+	}
+}
+
+// forgetOrigins lets go of the origins of the fewest attacks: a year has tens of millions, of which ten are shown.
+func (s *Summary) forgetOrigins() {
+	for least := uint64(1); len(s.ByOrigin) > originsMax/2; least *= 2 {
+		maps.DeleteFunc(s.ByOrigin, func(_ string, n uint64) bool { return n <= least })
+	}
 }
 
 // Decided adds one decision.
