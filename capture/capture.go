@@ -79,8 +79,50 @@ type Stats struct {
 	Dropped  uint64 // of those, lost because the reader was too slow
 	Skipped  uint64 // of those, left out as second sight of a packet (loopback shows each twice)
 	Damaged  uint64 // of those, in a block whose headers lie
-	Bypassed uint64 // of those, sent on by the kernel without being shown
+	Bypassed uint64 // of those, sent on by the kernel without being shown: the sum of Why
+	Why      [Reasons]uint64
 	Unsent   uint64 // not of those: frames that were accepted and could not be sent on
+}
+
+// Reason says why the kernel did not show frames that went on.
+type Reason uint8
+
+// Reasons. The first are wishes, of a rule or a setting; the others befell the shield.
+const (
+	ByRule    Reason = iota // a rule has the keyword bypass
+	ByBytes                 // the conversation was as long as the setting says
+	ByDepth                 // its stream was past the depth to which it is put together
+	ByTLS                   // both ends had gone over to encryption
+	BySSH                   // likewise
+	Unwatched               // nobody stood in the way, or did not answer in time
+	Overrun                 // more waited than there is room for, and it was let through rather than lost
+	Reasons   = iota        // how many there are, at most 8
+)
+
+var reasonNames = [Reasons]string{"rule", "bytes", "depth", "tls", "ssh", "unwatched", "overrun"}
+
+// String is the reason's name in records, "" for none that there is.
+func (r Reason) String() string {
+	if int(r) < len(reasonNames) {
+		return reasonNames[r]
+	}
+	return ""
+}
+
+// Face is one interface of a live source: what it is, and its counts so far.
+type Face struct {
+	Name      string
+	Mode      string // "tap", "bridge" or "nfqueue"
+	OnFailure string // of one in the way, while nobody answers: "pass" or "block"; "" for a tap
+	Filter    string // what the kernel shows, as it was written; "": everything
+	Down      bool
+	Stats
+}
+
+// Apart is a live source that tells its interfaces apart. Called from the source's goroutine.
+type Apart interface {
+	// Faces appends its interfaces, by Frame.Interface, to into.
+	Faces(into []Face) []Face
 }
 
 // ErrDamaged says that a capture cannot be read to its end.
@@ -111,7 +153,7 @@ type Skipped struct{ Packets, Bytes uint64 }
 type Bypasser interface {
 	// Bypass has frames of both directions skipped and counted (Stats.Bypassed), but for those that begin or end a
 	// connection, fragments, and one now and then that shows that it lives. false: not on this interface; all is shown.
-	Bypass(iface uint16, c *Conversation) bool
+	Bypass(iface uint16, c *Conversation, why Reason) bool
 	// Resume ends that, and says what was skipped from A and from B.
 	Resume(c *Conversation) (fromA, fromB Skipped)
 }

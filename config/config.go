@@ -79,6 +79,8 @@ type Config struct {
 	PacketsSample                     int // packets are kept of one attack in so many; 0: of all
 
 	Operation
+
+	said tree // what the file and the command line say
 }
 
 // XFF is how alerts take the client's address from a header that proxies add.
@@ -156,7 +158,7 @@ func Load(name string, sets []string) (c *Config, warnings []string, err error) 
 		return nil, nil, err
 	}
 	c = Default()
-	c.Suricata = true
+	c.Suricata, c.said = true, t
 	c.Midstream, c.References = false, false
 	c.AddressVars["EXTERNAL_NET"] = "!$HOME_NET"
 	if err := c.suricata(t, false); err != nil {

@@ -111,6 +111,7 @@ func loadOwn(name string, text []byte, sets []string) (*Config, []string, error)
 	if err != nil {
 		return nil, nil, err
 	}
+	c.remember(text, sets)
 	return c, warnings, nil
 }
 

@@ -89,6 +89,7 @@ type Console struct {
 	login    *login
 	events   events
 	blocker  blocker
+	operator operator
 	queue    chan item
 	behind   atomic.Bool // the evidence has records that the index lacks
 	building atomic.Bool // they are being read

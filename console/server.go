@@ -52,6 +52,7 @@ func (c *Console) routes() []route {
 		{"GET /api/attacks/{id}/packets.pcap", true, c.packetFile}, {"GET /api/attacks/{id}/proof", true, c.proof}, {"GET /api/origins", true, c.origins},
 		{"GET /api/ledger", true, c.ledger}, {"GET /api/events", true, c.stream},
 		{"GET /api/blocks", true, c.blocks}, {"POST /api/blocks/undo", true, c.undoBlock},
+		{"GET /api/interfaces", true, c.interfaces}, {"GET /api/rules", true, c.rules}, {"POST /api/rules/reload", true, c.reload},
 	}
 }
 

@@ -98,7 +98,8 @@ func lines() (all []byte) {
 	all = AppendTransaction(all, full, &Transaction{Flow: fl, At: at, Number: 9, Event: "http", Tx: tx})
 	all = AppendFileInfo(all, full, &FileInfo{Flow: fl, At: at, Number: 9, Tx: tx, File: f})
 	all = AppendFileInfo(all, plain, &FileInfo{Flow: fl, At: at, Tx: &nothing{}, File: f})
-	all = AppendHeartbeat(all, at, Ledger{Received: 6, Inspected: 2, Bypassed: 1, KernelDrops: 1, Shed: 1, Undecodable: 1}, 3)
+	all = AppendHeartbeat(all, at, Ledger{Received: 6, Inspected: 2, Bypassed: 1, KernelDrops: 1, Shed: 1, Undecodable: 1}, 3, map[string]uint64{"tls": 1})
+	all = AppendHeartbeat(all, at, Ledger{}, 0, nil)
 	all = AppendDecision(all, &attack.Decision{Time: at, Action: attack.ActionWouldBlock, Until: at + 6e11, Origin: "192.0.2.7", Attack: 5, Class: "scan",
 		Points: 50, Policy: "severity 2", Undo: "dejpha unblock 192.0.2.7"})
 	all = AppendDecision(all, &attack.Decision{Time: at, Action: attack.ActionRateLimit, Until: at + 6e11, Origin: "unproven", Rate: 200, Attack: 6, Class: "flood",

@@ -3,6 +3,7 @@ package figures
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/dejpha/dejpha/control"
 )
@@ -28,22 +29,21 @@ func Commands(gather func() (*Figures, error)) map[string]control.Command {
 	}
 }
 
-// ifaceStat tells of one interface. Several interfaces are counted together, which is said rather than guessed.
+// ifaceStat tells of one interface.
 func ifaceStat(f *Figures, arguments json.RawMessage) (any, error) {
 	var a struct {
 		Iface string `json:"iface"`
 	}
 	if err := json.Unmarshal(arguments, &a); err != nil || a.Iface == "" {
-		return nil, fmt.Errorf(`expected {"iface": NAME}`)
+		return nil, fmt.Errorf(`expected {"iface": NAME}; iface-list names them`)
 	}
-	for _, name := range f.Interfaces {
-		switch {
-		case name != a.Iface:
-		case len(f.Interfaces) > 1:
-			return nil, fmt.Errorf("the %d interfaces are counted together: dump-counters has their sum", len(f.Interfaces))
-		default:
-			return map[string]any{"pkts": f.Ledger.Received, "drop": f.Ledger.KernelDrops, "bypassed": f.Ledger.Bypassed}, nil
+	for i := range f.Faces {
+		if x := &f.Faces[i]; x.Name == a.Iface {
+			return map[string]any{"pkts": x.Ledger.Received, "drop": x.Ledger.KernelDrops, "bypassed": x.Ledger.Bypassed, "dejpha": x}, nil
 		}
+	}
+	if slices.Contains(f.Interfaces, a.Iface) { // its worker has not told of it yet
+		return map[string]any{"pkts": 0, "drop": 0, "bypassed": 0}, nil
 	}
 	return nil, fmt.Errorf("%q is not watched; iface-list names those that are", a.Iface)
 }

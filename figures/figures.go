@@ -15,6 +15,7 @@ type Figures struct {
 	Interfaces []string `json:"interfaces"`
 
 	Ledger  Ledger   `json:"ledger"`
+	Faces   []Face   `json:"faces"` // the same by interface
 	Workers []Worker `json:"workers"`
 
 	Alerts     uint64            `json:"alerts"`
@@ -41,6 +42,18 @@ type Ledger struct {
 	KernelDrops uint64 `json:"kernel_drops"`
 	Shed        uint64 `json:"shed"`
 	Undecodable uint64 `json:"undecodable"`
+}
+
+// Face is one interface of a live run.
+type Face struct {
+	Name       string            `json:"name"`
+	Mode       string            `json:"mode"`       // tap, bridge or nfqueue; "" where the source does not tell
+	OnFailure  string            `json:"on_failure"` // pass or block while nobody answers; "" for a tap
+	Filter     string            `json:"filter"`     // what is looked at; "": everything
+	Up         bool              `json:"up"`
+	Ledger     Ledger            `json:"ledger"`
+	BypassedBy map[string]uint64 `json:"bypassed_by,omitempty"`
+	ShedBy     map[string]uint64 `json:"shed_by,omitempty"`
 }
 
 // Worker is one worker's own, as it stood at its last tick of the clock, a second ago at most.

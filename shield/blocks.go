@@ -1,19 +1,16 @@
 package shield
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/block/way"
-	"github.com/dejpha/dejpha/console"
-	"github.com/dejpha/dejpha/control"
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/shield/board"
+	"github.com/dejpha/dejpha/shield/desk"
+	"github.com/dejpha/dejpha/shield/rehearsal"
 )
 
 // blocks opens the board of a live run, as its mode says; nil for any other run.
@@ -70,43 +67,10 @@ func (m *merger) stopped() {
 	}
 }
 
-var errNoBoard = errors.New("nothing is blocked here: the samples are a demonstration")
-
-// blockCommands are those about who is blocked.
-func (e *engine) blockCommands(c map[string]control.Command) {
-	for name, do := range map[string]func(*board.Board, board.Request) (attack.Decision, error){
-		"block": (*board.Board).Block, "unblock": (*board.Board).Unblock, "allow": (*board.Board).Allow,
-	} {
-		c[name] = func(arguments json.RawMessage) (any, error) {
-			r, err := board.Read(arguments)
-			if err != nil {
-				return nil, err
-			}
-			return e.byPerson(do, r)
-		}
-	}
-	c["why"] = func(arguments json.RawMessage) (any, error) {
-		r, err := board.Read(arguments)
-		if err != nil {
-			return nil, err
-		}
-		if e.merge.board == nil {
-			return nil, errNoBoard
-		}
-		return e.merge.board.Why(r.Address)
-	}
-	c["blocks"] = func(json.RawMessage) (any, error) {
-		if e.merge.board == nil {
-			return nil, errNoBoard
-		}
-		return e.merge.board.List(), nil
-	}
-}
-
 // byPerson carries out what a person asked for and has it written down.
-func (e *engine) byPerson(do func(*board.Board, board.Request) (attack.Decision, error), r board.Request) (attack.Decision, error) {
+func (e *engine) byPerson(do desk.Act, r board.Request) (attack.Decision, error) {
 	if e.merge.board == nil {
-		return attack.Decision{}, errNoBoard
+		return attack.Decision{}, desk.ErrNoBoard
 	}
 	d, err := do(e.merge.board, r)
 	if err != nil {
@@ -135,43 +99,19 @@ func DecidedAbout(dir string, who netip.Prefix) ([]Decided, error) {
 	return board.Recall(dir, "eve.json", who)
 }
 
-// blocking answers the console; it asks the merge point.
-type blocking struct{ e *engine }
-
-// Blocks implements console.Blocker.
-func (b blocking) Blocks() (console.Blocks, error) {
-	set := b.e.set
-	out := console.Blocks{Way: b.e.merge.board.Way(), Mode: "rehearsal"}
-	for _, x := range b.e.merge.board.List() {
-		out.Items = append(out.Items, console.Block{Prefix: x.Prefix, By: x.By, Attack: x.Attack, Since: x.Since / 1e6, Until: x.Until / 1e6, Rate: x.Rate, Packets: x.Packets, Bytes: x.Bytes})
+// desk is where the run is asked.
+func (e *engine) desk(s *Setup, o *RunOptions, r *Running) *desk.Desk {
+	d := &desk.Desk{Board: e.merge.board, Mode: "rehearsal", Person: e.byPerson, Figures: r.Figures, Rules: &s.rules, Config: s.Config}
+	d.Reload = func() error { return e.reloaded(s, o) }
+	d.Price = func() (p *rehearsal.Price, err error) {
+		err = e.ask(func() { p = e.merge.shadow.Price(0) })
+		return p, err
 	}
 	switch {
-	case set.enforce:
-		out.Mode = "on"
-		return out, nil
-	case set.undecided:
-		out.Mode = "off"
-		return out, nil
+	case e.set.enforce:
+		d.Mode = "on"
+	case e.set.undecided:
+		d.Mode = "off"
 	}
-	return out, b.e.ask(func() {
-		p := b.e.merge.shadow.Price(0)
-		t := &p.Toll
-		out.Price = &console.Price{Since: p.Since / 1e6, Blocks: p.Blocks, Hosts: p.Hosts, Stopped: t.Stopped.Packets, Cost: t.Cost.Flows, Perhaps: t.Perhaps.Flows, Besides: t.Hosts}
-	})
-}
-
-// Undo implements console.Blocker.
-func (b blocking) Undo(prefix, why string) error {
-	_, err := b.e.byPerson((*board.Board).Unblock, board.Request{Address: prefix, Why: why, Who: "the console"})
-	if errors.Is(err, board.ErrNotBlocked) {
-		err = fmt.Errorf("%w: %w", console.ErrNotBlocked, err)
-	}
-	return err
-}
-
-// showBlocks tells a watcher who can show them of the blocks.
-func (e *engine) showBlocks() {
-	if x, ok := e.merge.watcher.(interface{ Blocking(console.Blocker) }); ok && e.merge.board != nil {
-		x.Blocking(blocking{e})
-	}
+	return d
 }

@@ -15,10 +15,11 @@ type skippingWire struct {
 	quietWire
 	skip    map[capture.Conversation]capture.Skipped
 	refuses bool
+	why     capture.Reason
 }
 
-func (s *skippingWire) Bypass(_ uint16, c *capture.Conversation) bool {
-	if !s.refuses {
+func (s *skippingWire) Bypass(_ uint16, c *capture.Conversation, why capture.Reason) bool {
+	if s.why = why; !s.refuses {
 		s.skip[*c] = capture.Skipped{}
 	}
 	return !s.refuses
@@ -44,6 +45,7 @@ func (s *skippingWire) Next(f *capture.Frame) error {
 			break
 		}
 		s.stats.Bypassed++
+		s.stats.Why[s.why]++
 		s.frames = s.frames[1:]
 	}
 	return s.quietWire.Next(f)
@@ -134,6 +136,9 @@ alert tcp-pkt any any -> any any (msg:"second"; content:"please"; flow:establish
 			}
 			if l.Bypassed < x.skipped || x.skipped == 0 && l.Bypassed != 0 {
 				t.Errorf("%d bypassed, expected %d of %d", l.Bypassed, x.skipped, n)
+			}
+			if len(sum.Part.Faces) != 1 || sum.Part.Faces[0].Ledger != l || sum.Part.Faces[0].Why != w.stats.Why {
+				t.Errorf("by interface %+v, the wire says %+v", sum.Part.Faces, w.stats)
 			}
 			if sum.Counters.Flows != 2 || len(w.skip) != 0 {
 				t.Errorf("%d flows; still skipped %v", sum.Counters.Flows, w.skip)

@@ -8,17 +8,20 @@ import (
 	"time"
 
 	"github.com/dejpha/dejpha/control"
+	"github.com/dejpha/dejpha/figures"
+	"github.com/dejpha/dejpha/shield/desk"
 )
 
 // attend opens the control socket of a run; nil if none is asked for. What a command does to the merge point's state
 // goes through ask.
-func (e *engine) attend(s *Setup, o *RunOptions, r *Running) (*control.Server, error) {
+func (e *engine) attend(s *Setup, o *RunOptions, d *desk.Desk) (*control.Server, error) {
 	if o.Socket == "" {
 		return nil, nil
 	}
 	c := e.commands(o, time.Now())
-	maps.Copy(c, r.commands())
-	maps.Copy(c, s.rules.Commands(func() error { return e.reloaded(s, o) }))
+	maps.Copy(c, figures.Commands(d.Figures))
+	maps.Copy(c, s.rules.Commands(d.Reload))
+	maps.Copy(c, d.Commands())
 	return control.Serve(o.Socket, c)
 }
 
@@ -37,7 +40,6 @@ func (e *engine) commands(o *RunOptions, began time.Time) map[string]control.Com
 	if e.trial != nil {
 		c["confirm"] = func(json.RawMessage) (any, error) { return nil, e.trial.Confirm() }
 	}
-	e.blockCommands(c)
 	if o.Shutdown != nil {
 		c["shutdown"] = func(json.RawMessage) (any, error) { o.Shutdown(); return "Closing dejpha", nil }
 	}

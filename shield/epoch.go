@@ -6,6 +6,7 @@ import (
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/rule"
+	"github.com/dejpha/dejpha/shield/ledger"
 	"github.com/dejpha/dejpha/shield/recent"
 	"github.com/dejpha/dejpha/shield/rehearsal"
 )
@@ -25,7 +26,7 @@ type epoch struct {
 	kept     []recent.Kept
 	framed   uint64 // number of the frame last kept for a signal, and its place in kept
 	framedAt int
-	ledger   Ledger
+	ledger   ledger.Part
 	told     *eve.Stats    // of a live worker, from time to time
 	gaps     []capture.Gap // time without protection that came to light
 	order    uint32
@@ -38,7 +39,8 @@ func (e *epoch) reset() {
 	e.gaps = e.gaps[:0]
 	e.findings, e.matches, e.signals = e.findings[:0], e.matches[:0], e.signals[:0]
 	e.bytes, e.kept, e.flows = e.bytes[:0], e.kept[:0], e.flows[:0]
-	e.ledger, e.told, e.order, e.framed = Ledger{}, nil, 0, 0
+	e.ledger.Reset()
+	e.told, e.order, e.framed = nil, 0, 0
 }
 
 // phase orders findings of one packet: decode events, stream events, app, rules, detectors (DESIGN section 4).

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/dejpha/dejpha/attack"
-	"github.com/dejpha/dejpha/control"
 	"github.com/dejpha/dejpha/figures"
 )
 
@@ -37,7 +36,7 @@ func (r *Running) Figures() (*figures.Figures, error) {
 	err := r.e.ask(func() {
 		m := r.e.merge
 		s := m.sum
-		f.At, f.Ledger = m.now, figures.Ledger(s.Ledger)
+		f.At, f.Ledger, f.Faces = m.now, figures.Ledger(s.Ledger), s.Part.Figures()
 		f.Alerts, f.Opened, f.Open, f.Attacks, f.Authorised = s.Alerts, s.Opened, m.accounts.Open(), s.Attacks, s.Authorised
 		f.ByClass, f.ByOutcome, f.Decisions = maps.Clone(s.ByClass), maps.Clone(s.ByOutcome), maps.Clone(s.ByDecision)
 		f.Recent = slices.Clone(m.latest)
@@ -58,9 +57,6 @@ func (r *Running) Figures() (*figures.Figures, error) {
 	f.Gather()
 	return f, nil
 }
-
-// commands on the figures.
-func (r *Running) commands() map[string]control.Command { return figures.Commands(r.Figures) }
 
 // gauge leaves the worker's own figures where others may read them.
 func (w *worker) gauge() {

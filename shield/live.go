@@ -11,6 +11,7 @@ import (
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/shield/clock"
+	"github.com/dejpha/dejpha/shield/ledger"
 	"github.com/dejpha/dejpha/shield/trial"
 )
 
@@ -33,7 +34,8 @@ const (
 type tap struct {
 	*worker
 	source  capture.Live
-	place   int // among the workers
+	place   int    // among the workers
+	first   uint16 // of the source's interfaces among all
 	stride  uint64
 	clock   clock.Clock
 	read    uint64 // frames so far
@@ -42,7 +44,7 @@ type tap struct {
 	ticked  int64
 	counted int64
 	told    int64 // when its figures were last told
-	last    capture.Stats
+	tally   ledger.Tally
 	idle    chan *epoch
 	out     chan<- stretch
 	halt    <-chan struct{}
@@ -65,11 +67,13 @@ func (e *engine) watch(sources []capture.Live, now int64, stop <-chan struct{}, 
 	stretches := make(chan stretch, len(sources))
 	clocks := make([]int64, len(sources))
 	taps := make([]*tap, len(sources))
+	names, first := ledger.Names(sources)
 	for i, s := range sources {
-		t := &tap{worker: e.workers[i], source: s, place: i, stride: uint64(len(sources)), idle: make(chan *epoch, ahead), out: stretches, halt: halt, release: &e.release}
+		t := &tap{worker: e.workers[i], source: s, place: i, stride: uint64(len(sources)), idle: make(chan *epoch, ahead), out: stretches, halt: halt, release: &e.release, first: uint16(first[i])}
 		for range ahead {
-			t.idle <- &epoch{}
+			t.idle <- &epoch{ledger: ledger.Part{Faces: make([]ledger.Face, len(names))}}
 		}
+		t.tally.Open(s, first[i])
 		t.clock.Begin(now)
 		t.skip.Open(s, e.set.config.Bypass)
 		t.worker.out = <-t.idle
@@ -83,7 +87,7 @@ func (e *engine) watch(sources []capture.Live, now int64, stop <-chan struct{}, 
 		case s := <-stretches:
 			t := s.from
 			clocks[t.place] = s.what.now
-			e.merge.sum.Workers[t.place].Add(s.what.ledger)
+			e.merge.sum.Workers[t.place].Add(s.what.ledger.Ledger)
 			if s.what.told != nil {
 				e.told[t.place] = s.what.told
 			}
@@ -185,6 +189,7 @@ func (t *tap) take(f *capture.Frame) capture.Verdict {
 	number := t.next()
 	t.read++
 	t.taken++
+	f.Interface += t.first
 	return t.frame(f, number, now)
 }
 
@@ -224,12 +229,6 @@ func (t *tap) count(now int64, last bool) {
 		return
 	}
 	t.counted = now
-	s, to := t.source.Stats(), &t.worker.out.ledger
-	dropped, damaged, bypassed := s.Dropped-t.last.Dropped, s.Damaged-t.last.Damaged, s.Bypassed-t.last.Bypassed
-	t.last = s
-	to.Received += dropped + damaged + bypassed
-	to.Bypassed += bypassed
-	t.counts.Unsent = s.Unsent
-	to.KernelDrops += dropped
-	to.Shed += damaged
+	t.tally.Look(&t.worker.out.ledger)
+	t.counts.Unsent = t.tally.Unsent
 }

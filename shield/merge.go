@@ -76,7 +76,7 @@ func (m *merger) apply(stretch []*epoch) {
 		for i := range e.findings {
 			refs = append(refs, ref{&e.findings[i], e})
 		}
-		m.sum.Ledger.Add(e.ledger)
+		m.sum.Take(&e.ledger)
 		for i := range e.gaps {
 			m.unprotected(&e.gaps[i])
 		}
@@ -211,7 +211,7 @@ func (m *merger) heartbeat(now int64) {
 		m.watcher.Ledger(m.sum.Ledger, m.accounts.Open(), now)
 	}
 	if m.set.writes("heartbeat") {
-		m.line = eve.AppendHeartbeat(m.line[:0], now, eve.Ledger(m.sum.Ledger), m.accounts.Open())
+		m.line = eve.AppendHeartbeat(m.line[:0], now, eve.Ledger(m.sum.Ledger), m.accounts.Open(), m.sum.Part.WhyBypassed())
 		m.write(m.line)
 	}
 	if m.records != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/evidence/durable"
+	"github.com/dejpha/dejpha/shield/ledger"
 	"github.com/dejpha/dejpha/shield/records"
 )
 
@@ -24,7 +25,7 @@ type RunOptions struct {
 	State  string // folder of records, log and key
 	Kind   evidence.Kind
 	Source capture.Source                                 // one that makes its own time; or
-	Live   []capture.Live                                 // live sources, one a worker, all of the same interfaces
+	Live   []capture.Live                                 // live sources, one a worker
 	Watch  func(origin, verifier string) (Watcher, error) // called when the log stands; nil: nobody watches
 	Stop   <-chan struct{}
 	Reopen <-chan struct{} // someone moved the record file away: go on in a new one; may be nil
@@ -55,7 +56,8 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	set.workers = 1
 	set.recording = o.Kind != evidence.Live
 	if len(o.Live) > 0 {
-		set.live, set.workers, set.interfaces = true, len(o.Live), o.Live[0].Interfaces()
+		set.live, set.workers = true, len(o.Live)
+		set.interfaces, _ = ledger.Names(o.Live)
 	}
 	set.inTheWay(o.Live)
 	set.memory = set.config.Memory / int64(set.workers)
@@ -86,7 +88,8 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	defer e.trial.End()
 	e.merge.heed(blocks)
 	running := Running{e: e, s: s, o: &o, began: began}
-	socket, err := e.attend(s, &o, &running)
+	desk := e.desk(s, &o, &running)
+	socket, err := e.attend(s, &o, desk)
 	if err != nil {
 		_, _ = seal.close()
 		return nil, err
@@ -104,7 +107,7 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 			return nil, err
 		}
 	}
-	e.showBlocks()
+	desk.Show(e.merge.watcher)
 	if err := e.merge.resume(now, o.say); err != nil {
 		return nil, err
 	}

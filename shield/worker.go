@@ -13,6 +13,7 @@ import (
 	"github.com/dejpha/dejpha/figures"
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/shield/bypass"
+	"github.com/dejpha/dejpha/shield/ledger"
 	"github.com/dejpha/dejpha/shield/recent"
 	"github.com/dejpha/dejpha/shield/way"
 	"github.com/dejpha/dejpha/stream"
@@ -60,7 +61,6 @@ func (w *worker) frame(f *capture.Frame, number uint64, now int64) capture.Verdi
 	w.notice.Reset()
 	w.load++
 	w.counts.Bytes += uint64(f.WireLen)
-	w.out.ledger.Received++
 	p := &w.packets[0]
 	p.Number, p.Time, p.WireLen, p.Interface = number, now, f.WireLen, f.Interface
 	w.decoder.Checksums = w.set.checksums && (!f.Unsummed || w.sums)
@@ -68,14 +68,14 @@ func (w *worker) frame(f *capture.Frame, number uint64, now int64) capture.Verdi
 	p.Unsummed = f.Unsummed
 	switch {
 	case w.barred(p):
-		w.out.ledger.Shed++
+		w.out.ledger.Count(f.Interface, ledger.Barred)
 		w.verdict = capture.Drop
 	case p.Undecodable != decode.ReasonNone:
-		w.out.ledger.Undecodable++
+		w.out.ledger.Count(f.Interface, ledger.Undecodable)
 		w.counts.Undecodable[p.Undecodable&31]++
 		w.carry(p, f)
 	default:
-		w.out.ledger.Inspected++
+		w.out.ledger.Count(f.Interface, ledger.Inspected)
 		w.carry(p, f)
 	}
 	if w.verdict == capture.Drop {

@@ -22,6 +22,7 @@ type Options struct {
 	NoPromisc  bool                          // see only what is meant for this machine
 	Snaplen    uint32                        // bytes of a frame kept; default all
 	Filters    map[string][]cbpf.Instruction // by interface: classic BPF, run by the kernel; nil: everything
+	Texts      map[string]string             // the filters as they were written, to be shown
 	Bypass     bool                          // the sources are capture.Bypassers where kernel and filters allow; why not is said
 	BlockBytes int                           // of one ring block: a power of two, at least 64 KiB, so that every frame fits; default 512 KiB
 	Blocks     int                           // blocks of one ring; default 64, less with many workers. Halved as long as the kernel lacks the memory

@@ -3,6 +3,7 @@ package afpacket
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
@@ -48,30 +49,36 @@ type skipKey struct {
 
 const tagSet = 1 << 15
 
-type skipValue struct{ Packets, Bytes, Shown uint64 }
+type skipValue struct{ Packets, Bytes, Shown, Why uint64 }
+
+const (
+	whySlots  = 8             // capture.Reasons, rounded up: what masks a reason in the program
+	ringBytes = whySlots * 16 // of one ring's counts: packets and bytes by reason
+)
 
 // skipper is the bypass of a group of sources.
 type skipper struct {
-	flows, total *ebpf.Map // total: packets and bytes by worker, in one value, which programs reach without a look-up
-	programs     []*ebpf.Program
+	flows, total *ebpf.Map       // total: packets and bytes by ring and reason, in one value, which programs reach without a look-up
+	programs     []*ebpf.Program // by worker, then interface: a ring each
+	faces        int
 	users        atomic.Int32
 }
 
-func newSkipper(workers int, snaplen uint32) (*skipper, error) {
+func newSkipper(workers, faces int, snaplen uint32) (*skipper, error) {
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
 		return nil, fmt.Errorf("%w: the bypass is for little-endian machines", ErrKernel)
 	}
-	s := &skipper{}
+	s := &skipper{faces: faces}
 	s.users.Store(int32(workers))
 	var err error
-	if s.flows, err = ebpf.NewMap(&ebpf.MapSpec{Name: "dejpha_skip", Type: ebpf.LRUHash, KeySize: 48, ValueSize: 24, MaxEntries: skippedMost}); err != nil {
+	if s.flows, err = ebpf.NewMap(&ebpf.MapSpec{Name: "dejpha_skip", Type: ebpf.LRUHash, KeySize: 48, ValueSize: 32, MaxEntries: skippedMost}); err != nil {
 		return nil, fmt.Errorf("a map of conversations (eBPF): %w", err)
 	}
-	if s.total, err = ebpf.NewMap(&ebpf.MapSpec{Name: "dejpha_skipped", Type: ebpf.Array, KeySize: 4, ValueSize: uint32(16 * workers), MaxEntries: 1}); err != nil {
+	if s.total, err = ebpf.NewMap(&ebpf.MapSpec{Name: "dejpha_skipped", Type: ebpf.Array, KeySize: 4, ValueSize: uint32(ringBytes * workers * faces), MaxEntries: 1}); err != nil {
 		s.close()
 		return nil, fmt.Errorf("a map of counts (eBPF): %w", err)
 	}
-	for i := range workers {
+	for i := range workers * faces {
 		p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "dejpha_skip", Type: ebpf.SocketFilter, License: "MIT", Instructions: s.program(uint32(i), snaplen)})
 		if err != nil {
 			s.close()
@@ -104,7 +111,8 @@ func attach(o *Options, r *opened, member int) (skips bool, err error) {
 	if o.skip == nil || r.link != linkEthernet || len(o.Filters[r.name]) > 0 {
 		return false, setFilter(r.fd, filter(o, r.name))
 	}
-	err = unix.SetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, o.skip.programs[member].FD())
+	at := member*o.skip.faces + slices.Index(o.Interfaces, r.name)
+	err = unix.SetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, o.skip.programs[at].FD())
 	return err == nil, err
 }
 
@@ -125,7 +133,7 @@ func (o *Options) bypass(workers int) {
 	if free == 0 {
 		return
 	}
-	s, err := newSkipper(workers, o.Snaplen)
+	s, err := newSkipper(workers, len(o.Interfaces), o.Snaplen)
 	if err != nil {
 		o.say("bypass is off, everything is inspected: the kernel does not give %v", err)
 		return
@@ -149,15 +157,16 @@ func keys(c *capture.Conversation) (a, b skipKey) {
 }
 
 // Bypass implements capture.Bypasser.
-func (s *source) Bypass(iface uint16, c *capture.Conversation) bool {
+func (s *source) Bypass(iface uint16, c *capture.Conversation, why capture.Reason) bool {
 	if s.o.skip == nil || int(iface) >= len(s.rings) || !s.rings[iface].skips || int(c.VLANs) > len(c.VLAN) {
 		return false
 	}
 	a, b := keys(c)
-	if s.o.skip.flows.Put(a, skipValue{}) != nil {
+	v := skipValue{Why: uint64(why)}
+	if s.o.skip.flows.Put(a, v) != nil {
 		return false
 	}
-	if s.o.skip.flows.Put(b, skipValue{}) != nil {
+	if s.o.skip.flows.Put(b, v) != nil {
 		_ = s.o.skip.flows.Delete(a)
 		return false
 	}
@@ -180,17 +189,25 @@ func (s *source) Resume(c *capture.Conversation) (fromA, fromB capture.Skipped) 
 	return fromA, fromB
 }
 
-// skipped is what the kernel skipped for this worker so far; it never goes back.
-func (s *source) skipped() uint64 {
-	if s.o.skip == nil || len(s.rings) == 0 {
-		return s.passed
+// skipped brings what the kernel skipped for this worker's rings so far up to date; it never goes back.
+func (s *source) skipped() {
+	if s.o.skip == nil {
+		return
 	}
-	v := make([]uint64, 2*len(s.o.skip.programs))
+	v := make([]uint64, len(s.o.skip.programs)*ringBytes/8)
 	if s.o.skip.total.Lookup(uint32(0), &v) != nil {
-		return s.passed
+		return
 	}
-	s.passed = v[2*s.rings[0].member]
-	return s.passed
+	for place, r := range s.rings {
+		mine := v[(r.member*s.o.skip.faces+place)*ringBytes/8:]
+		var all uint64
+		for why := range r.stats.Why {
+			r.stats.Why[why] = mine[2*why]
+			all += mine[2*why]
+		}
+		r.stats.Received += all - r.stats.Bypassed
+		r.stats.Bypassed = all
+	}
 }
 
 // skb is what the program sees of a frame (struct __sk_buff), by offset.
@@ -200,8 +217,8 @@ const (
 	skbTCI    = 24
 )
 
-// program is the filter of one worker's rings. R6 the frame, R7 the protocol, R8 where it is read, R9 the tags.
-func (s *skipper) program(member, snaplen uint32) asm.Instructions {
+// program is the filter of one ring. R6 the frame, R7 the protocol, R8 where it is read, R9 the tags.
+func (s *skipper) program(ring, snaplen uint32) asm.Instructions {
 	code := asm.Instructions{
 		asm.Mov.Reg(asm.R6, asm.R1),
 		asm.Mov.Imm(asm.R9, 0),
@@ -251,7 +268,11 @@ func (s *skipper) program(member, snaplen uint32) asm.Instructions {
 		asm.Mov.Imm(asm.R2, 1),
 		asm.AddAtomic.Mem(asm.R7, asm.R2, asm.DWord, 0),
 		asm.AddAtomic.Mem(asm.R7, asm.R1, asm.DWord, 8),
-		asm.LoadMapValue(asm.R4, s.total.FD(), member*16),
+		asm.LoadMem(asm.R5, asm.R7, 24, asm.DWord),
+		asm.And.Imm(asm.R5, whySlots-1),
+		asm.LSh.Imm(asm.R5, 4),
+		asm.LoadMapValue(asm.R4, s.total.FD(), ring*ringBytes),
+		asm.Add.Reg(asm.R4, asm.R5),
 		asm.AddAtomic.Mem(asm.R4, asm.R2, asm.DWord, 0),
 		asm.AddAtomic.Mem(asm.R4, asm.R1, asm.DWord, 8),
 		asm.Mov.Imm(asm.R0, 0),

@@ -83,7 +83,7 @@ func openSkipping(t *testing.T, o Options, workers int) []capture.Live {
 	t.Helper()
 	o.Interfaces, o.Now, o.Bypass, o.NoPromisc = []string{here}, now, true, false
 	o.BlockBytes, o.Blocks, o.Wait = blockLeast, 16, 25*time.Millisecond
-	probe, err := newSkipper(1, cbpf.SnapLen) // with one worker, the simplest
+	probe, err := newSkipper(1, 1, cbpf.SnapLen) // with one worker, the simplest
 	if err != nil {
 		t.Skipf("needs eBPF socket filters: %v", err)
 	}
@@ -115,11 +115,11 @@ func TestKernelSkipsConversationsAndCounts(t *testing.T) {
 		}
 	}()
 	for i, c := range skip {
-		if !sources[i%2].(capture.Bypasser).Bypass(0, c) { // the map is all workers'
+		if !sources[i%2].(capture.Bypasser).Bypass(0, c, capture.ByTLS) { // the map is all workers'
 			t.Fatalf("conversation %d is not skipped", i)
 		}
 	}
-	if sources[0].(capture.Bypasser).Bypass(1, skip[0]) {
+	if sources[0].(capture.Bypasser).Bypass(1, skip[0], capture.ByTLS) {
 		t.Error("an interface that is not there is skipped")
 	}
 	frames := func(of []*capture.Conversation, flags byte, n int) (all [][]byte) {
@@ -139,6 +139,17 @@ func TestKernelSkipsConversationsAndCounts(t *testing.T) {
 	count, received := bypassed(sources)
 	if seen != uint64(2*each*len(show)) || seen+count != sent || received != sent+uint64(2*len(skip)) {
 		t.Errorf("%d sent = %d seen + %d bypassed? received %d", sent, seen, count, received)
+	}
+	var why uint64
+	for _, s := range sources {
+		f := s.(capture.Apart).Faces(nil)
+		if len(f) != 1 || f[0].Name != here || f[0].Mode != "tap" || f[0].Down || f[0].Stats != s.Stats() {
+			t.Errorf("interfaces %+v, in all %+v", f, s.Stats())
+		}
+		why += f[0].Why[capture.ByTLS]
+	}
+	if why != count {
+		t.Errorf("%d of %d bypassed have the reason that was given", why, count)
 	}
 	for _, flags := range []byte{0x11, 0x02, 0x14} { // FIN, SYN, RST; UDP has none of them
 		put(t, w.b, there, frames(skip[:1], flags, each))
@@ -170,7 +181,7 @@ func TestFragmentsAndDamageAreShown(t *testing.T) {
 	var sources []capture.Live
 	in(t, w.a, func() { sources = openSkipping(t, Options{}, 1) })
 	defer sources[0].Close()
-	if !sources[0].(capture.Bypasser).Bypass(0, c) {
+	if !sources[0].(capture.Bypasser).Bypass(0, c, capture.ByTLS) {
 		t.Fatal("not skipped")
 	}
 	whole := packetOf(c, false, 0, 30)
@@ -194,7 +205,7 @@ func TestSkippedConversationsAreBounded(t *testing.T) {
 	c := conversation(ends4, 6, 0)
 	for i := range skippedMost {
 		c.PortA, c.PortB = uint16(i), 80
-		if !sources[0].(capture.Bypasser).Bypass(0, c) {
+		if !sources[0].(capture.Bypasser).Bypass(0, c, capture.ByTLS) {
 			t.Fatalf("refused after %d", i)
 		}
 	}
@@ -224,7 +235,7 @@ func TestFilterTurnsTheBypassOff(t *testing.T) {
 		}
 	}()
 	c := conversation(ends4, 6, 1001)
-	if len(told) != 1 || !strings.Contains(told[0], "bypass is off") || sources[0].(capture.Bypasser).Bypass(0, c) {
+	if len(told) != 1 || !strings.Contains(told[0], "bypass is off") || sources[0].(capture.Bypasser).Bypass(0, c, capture.ByTLS) {
 		t.Errorf("%q", told)
 	}
 	put(t, w.b, there, [][]byte{packetOf(c, false, 0x10, 0), packetOf(c, true, 0x10, 0)})

@@ -227,14 +227,14 @@ func (r *ring) tally() {
 
 // settled says whether everything the kernel counted has been accounted for.
 func (r *ring) settled() bool {
-	return r.stats.Received <= r.yielded+r.stats.Dropped+r.stats.Skipped+r.stats.Damaged
+	return r.stats.Received <= r.yielded+r.stats.Dropped+r.stats.Skipped+r.stats.Damaged+r.stats.Bypassed
 }
 
 // writeOff counts what the kernel put into a ring and nobody will read as dropped.
 func (r *ring) writeOff() {
 	r.tally()
 	if !r.settled() {
-		r.stats.Dropped = r.stats.Received - r.yielded - r.stats.Skipped - r.stats.Damaged
+		r.stats.Dropped = r.stats.Received - r.yielded - r.stats.Skipped - r.stats.Damaged - r.stats.Bypassed
 	}
 }
 

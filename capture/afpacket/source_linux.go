@@ -21,7 +21,6 @@ type source struct {
 	stopping bool
 	rounds   int // waits since Stop
 	yielded  uint64
-	passed   uint64 // frames that the bypass skipped, as last looked at
 }
 
 // Open watches interfaces until Close, as OpenGroup with one worker.
@@ -188,16 +187,35 @@ func (s *source) Interfaces() []string { return s.o.Interfaces }
 // Stats implements capture.Live.
 func (s *source) Stats() capture.Stats {
 	var all capture.Stats
+	s.tally()
 	for _, r := range s.rings {
-		r.tally()
 		all.Received += r.stats.Received
 		all.Dropped += r.stats.Dropped
 		all.Skipped += r.stats.Skipped
 		all.Damaged += r.stats.Damaged
+		all.Bypassed += r.stats.Bypassed
+		for why, n := range r.stats.Why {
+			all.Why[why] += n
+		}
 	}
-	all.Bypassed = s.skipped()
-	all.Received += all.Bypassed
 	return all
+}
+
+// tally brings every ring's counts up to date.
+func (s *source) tally() {
+	for _, r := range s.rings {
+		r.tally()
+	}
+	s.skipped()
+}
+
+// Faces implements capture.Apart.
+func (s *source) Faces(into []capture.Face) []capture.Face {
+	s.tally()
+	for _, r := range s.rings {
+		into = append(into, capture.Face{Name: s.o.Interfaces[r.place], Mode: "tap", Filter: s.o.Texts[s.o.Interfaces[r.place]], Down: r.down, Stats: r.stats})
+	}
+	return into
 }
 
 // Close implements capture.Source.
@@ -208,7 +226,8 @@ func (s *source) Close() error {
 			r.group.close()
 		}
 	}
-	if s.skipped(); s.o.skip != nil {
+	s.skipped()
+	if s.o.skip != nil {
 		s.o.skip.leave()
 		s.o.skip = nil
 	}

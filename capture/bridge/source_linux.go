@@ -189,19 +189,41 @@ func (s *source) Interfaces() []string { return []string{s.o.Left, s.o.Right} }
 // put them on record.
 func (s *source) Stats() capture.Stats {
 	var all capture.Stats
-	for i, p := range s.ports {
-		p.tally()
-		if s.rounds > settleRounds { // what was taken at the very end and never read
-			p.lost = max(p.lost, p.received-min(p.received, p.yielded+p.damaged))
-		}
-		passed, stopped := s.line.at(side(i, sidePassed)).Load()-s.began[i][0], s.line.at(side(i, sideStopped)).Load()-s.began[i][1]
-		all.Received += p.received + passed + stopped
-		all.Dropped += p.lost + stopped
-		all.Damaged += p.damaged
-		all.Unsent += p.unsent
-		all.Bypassed += passed
+	for i := range s.ports {
+		x := s.stats(i)
+		all.Received += x.Received
+		all.Dropped += x.Dropped
+		all.Damaged += x.Damaged
+		all.Unsent += x.Unsent
+		all.Bypassed += x.Bypassed
 	}
+	all.Why[capture.Unwatched] = all.Bypassed
 	return all
+}
+
+// stats are one side's counts.
+func (s *source) stats(i int) (x capture.Stats) {
+	p := s.ports[i]
+	p.tally()
+	if s.rounds > settleRounds { // what was taken at the very end and never read
+		p.lost = max(p.lost, p.received-min(p.received, p.yielded+p.damaged))
+	}
+	passed, stopped := s.line.at(side(i, sidePassed)).Load()-s.began[i][0], s.line.at(side(i, sideStopped)).Load()-s.began[i][1]
+	x = capture.Stats{Received: p.received + passed + stopped, Dropped: p.lost + stopped, Damaged: p.damaged, Unsent: p.unsent, Bypassed: passed}
+	x.Why[capture.Unwatched] = passed
+	return x
+}
+
+// Faces implements capture.Apart.
+func (s *source) Faces(into []capture.Face) []capture.Face {
+	for i, p := range s.ports {
+		f := capture.Face{Name: p.name, Mode: "bridge", OnFailure: "pass", Down: p.down, Stats: s.stats(i)}
+		if s.o.Block[i] {
+			f.OnFailure = "block"
+		}
+		into = append(into, f)
+	}
+	return into
 }
 
 // Unprotected implements capture.Exposed.
@@ -259,4 +281,7 @@ func (s *source) Close() error {
 	return nil
 }
 
-var _ capture.Exposed = (*source)(nil)
+var (
+	_ capture.Exposed = (*source)(nil)
+	_ capture.Apart   = (*source)(nil)
+)

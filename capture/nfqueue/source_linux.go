@@ -318,10 +318,20 @@ func (s *source) Stats() capture.Stats {
 	st := capture.Stats{Received: s.yielded + s.damaged + lost + s.refused, Damaged: s.damaged, Dropped: s.refused}
 	if s.o.FailOpen {
 		st.Bypassed = lost
+		st.Why[capture.Overrun] = lost
 	} else {
 		st.Dropped += lost
 	}
 	return st
+}
+
+// Faces implements capture.Apart.
+func (s *source) Faces(into []capture.Face) []capture.Face {
+	f := capture.Face{Name: s.Interfaces()[0], Mode: "nfqueue", OnFailure: "block", Stats: s.Stats()}
+	if s.o.FailOpen {
+		f.OnFailure = "pass"
+	}
+	return append(into, f)
 }
 
 // total asks the kernel for its last count, once nothing waits any more: losses at the very end have no later number.
@@ -382,7 +392,10 @@ func (s *source) Close() error {
 	return err
 }
 
-var _ capture.Exposed = (*source)(nil)
+var (
+	_ capture.Exposed = (*source)(nil)
+	_ capture.Apart   = (*source)(nil)
+)
 
 // refusal tells a missing privilege from a missing feature and from a queue in use.
 func refusal(err error) error {

@@ -113,3 +113,10 @@ func (d *display) Blocking(b console.Blocker) {
 		d.console.Blocking(b)
 	}
 }
+
+// Operating hands the console who tells of interfaces and rules.
+func (d *display) Operating(o console.Operator) {
+	if d.console != nil {
+		d.console.Operating(o)
+	}
+}

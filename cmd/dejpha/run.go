@@ -89,7 +89,7 @@ func (c *runCmd) live(w *world, setup *shield.Setup, names []string) error {
 
 // listen opens a source a worker for interfaces; each is named once, whatever the command line says.
 func (c *runCmd) listen(names []string, setup *shield.Setup, say func(string)) ([]capture.Live, error) {
-	o := afpacket.Options{Now: func() int64 { return time.Now().UnixNano() }, Say: say, Filters: map[string][]cbpf.Instruction{}}
+	o := afpacket.Options{Now: func() int64 { return time.Now().UnixNano() }, Say: say, Filters: map[string][]cbpf.Instruction{}, Texts: map[string]string{}}
 	for _, name := range names {
 		if slices.Contains(o.Interfaces, name) {
 			continue
@@ -105,7 +105,7 @@ func (c *runCmd) listen(names []string, setup *shield.Setup, say func(string)) (
 		if err != nil {
 			return nil, err
 		}
-		o.Filters[name] = code
+		o.Filters[name], o.Texts[name] = code, text
 	}
 	o.Bypass = setup.Bypasses()
 	return afpacket.OpenGroup(o, setup.Workers())

@@ -56,22 +56,26 @@ func (k *Keeper) Begin(p *decode.Packet, f *flow.Flow, events []uint8, c *app.Co
 	if p.Depth > 0 || p.Inner != nil || p.Fragment || f.Proto != p.Proto || p.Proto != decode.ProtoTCP && p.Proto != decode.ProtoUDP {
 		return false
 	}
-	if !k.asked && (f.Alerted || f.Pinned || !k.wished(f, events, c)) {
-		return false
+	why, wished := capture.ByRule, k.asked
+	if !wished && !f.Alerted && !f.Pinned {
+		why, wished = k.wished(f, events, c)
 	}
-	return k.source.Bypass(f.Interface, conversation(f))
+	return wished && k.source.Bypass(f.Interface, conversation(f), why)
 }
 
-func (k *Keeper) wished(f *flow.Flow, events []uint8, c *app.Conversation) bool {
+func (k *Keeper) wished(f *flow.Flow, events []uint8, c *app.Conversation) (capture.Reason, bool) {
 	switch w := &k.wishes; {
 	case w.Bytes > 0 && f.Bytes[0]+f.Bytes[1] >= uint64(w.Bytes):
-		return true
+		return capture.ByBytes, true
 	case w.Depth && slices.Contains(events, stream.ReassemblyDepthReached):
-		return true
+		return capture.ByDepth, true
 	case c != nil && c.Protocol != nil && c.Encrypted():
-		return w.TLS && c.Protocol.Name == "tls" || w.SSH && c.Protocol.Name == "ssh"
+		if c.Protocol.Name == "tls" {
+			return capture.ByTLS, w.TLS
+		}
+		return capture.BySSH, w.SSH && c.Protocol.Name == "ssh"
 	}
-	return false
+	return 0, false
 }
 
 // Ended tells the kernel that f is over, and adds to it what was skipped.

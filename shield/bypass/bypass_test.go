@@ -16,9 +16,11 @@ import (
 type kernel struct {
 	capture.Live
 	begun, ended []capture.Conversation
+	why          []capture.Reason
 }
 
-func (k *kernel) Bypass(_ uint16, c *capture.Conversation) bool {
+func (k *kernel) Bypass(_ uint16, c *capture.Conversation, why capture.Reason) bool {
+	k.why = append(k.why, why)
 	k.begun = append(k.begun, *c)
 	return true
 }
@@ -34,6 +36,7 @@ func tcp() (*decode.Packet, *flow.Flow) {
 }
 
 func TestWhatIsSkipped(t *testing.T) {
+	reasons := map[config.Bypass]capture.Reason{{Bytes: 1100}: capture.ByBytes, {Depth: true}: capture.ByDepth, {TLS: true}: capture.ByTLS, {SSH: true}: capture.BySSH}
 	depth := []uint8{stream.EstInvalidAck, stream.ReassemblyDepthReached}
 	encrypted := func(name string) *app.Conversation {
 		return &app.Conversation{Protocol: &contract.Protocol{Name: name}, Stopped: contract.StopDone}
@@ -81,6 +84,10 @@ func TestWhatIsSkipped(t *testing.T) {
 		k.Ask(x.rule)
 		if got := k.Begin(p, f, x.events, x.app); got != x.want || got != (len(out.begun) == 1) {
 			t.Errorf("%s: %v, orders %v", x.name, got, out.begun)
+		}
+		why := map[bool]capture.Reason{true: capture.ByRule, false: reasons[x.wishes]}[x.rule]
+		if x.want && out.why[0] != why {
+			t.Errorf("%s: for the reason %v, expected %v", x.name, out.why[0], why)
 		}
 		if k.Over(f); x.rule && k.asked {
 			t.Errorf("%s: the rule's wish outlives its packet", x.name)

@@ -29,11 +29,7 @@ func (r *Reloader) Commands(reload func() error) map[string]control.Command {
 }
 
 func (r *Reloader) time() any {
-	at := r.at
-	if last := r.last.Load(); last != nil {
-		at = last.At
-	}
-	return []map[string]any{{"id": 0, "last_reload": at.UTC().Format(time.RFC3339)}}
+	return []map[string]any{{"id": 0, "last_reload": r.Since().UTC().Format(time.RFC3339)}}
 }
 
 func (r *Reloader) stats() any {

@@ -101,7 +101,7 @@ func (r *Reloader) Reload(renew func(*Loaded) error) (done *Reloaded, err error)
 		return nil, err
 	}
 	if next.Set.Len() == 0 && old.Set.Len() > 0 {
-		return nil, fmt.Errorf("no rule was loaded, %d were refused", len(next.Refused))
+		return nil, noRule(next)
 	}
 	tried, err := r.Try(next)
 	if err != nil {
@@ -115,6 +115,25 @@ func (r *Reloader) Reload(renew func(*Loaded) error) (done *Reloaded, err error)
 	done = &Reloaded{At: began, Took: time.Since(began), Loaded: next.Set.Len(), Refused: len(next.Refused), Shared: n.Shared, Searches: n.Matchers, Tried: tried}
 	r.last.Store(done)
 	return done, nil
+}
+
+// noRule says why a set is empty.
+func noRule(l *Loaded) error {
+	if len(l.Refused) == 0 {
+		return errors.New("no rule was loaded: the rule files hold none")
+	}
+	return fmt.Errorf("no rule was loaded, %d were refused; the first: %w", len(l.Refused), l.Refused[0])
+}
+
+// Last is what the last reload that succeeded did, nil for none.
+func (r *Reloader) Last() *Reloaded { return r.last.Load() }
+
+// Since is when the rules in force were read.
+func (r *Reloader) Since() time.Time {
+	if last := r.last.Load(); last != nil {
+		return last.At
+	}
+	return r.at
 }
 
 // reread is the configuration with what it says of rules by now. The rest of it holds until the next start.

@@ -4,32 +4,18 @@
 // Called by shield and cmd. It counts nothing itself.
 package summary
 
-import "github.com/dejpha/dejpha/decode"
+import (
+	"github.com/dejpha/dejpha/decode"
+	"github.com/dejpha/dejpha/shield/ledger"
+)
 
-// Ledger is the fate of every packet. It balances:
-// Received = Inspected + Bypassed + KernelDrops + Shed + Undecodable.
-type Ledger struct {
-	Received    uint64 // by the kernel, or read from a recording
-	Inspected   uint64
-	Bypassed    uint64
-	KernelDrops uint64
-	Shed        uint64
-	Undecodable uint64
-}
+// Ledger is the fate of every packet.
+type Ledger = ledger.Ledger
 
-// Balanced says whether every packet has exactly one fate.
-func (l Ledger) Balanced() bool {
-	return l.Received == l.Inspected+l.Bypassed+l.KernelDrops+l.Shed+l.Undecodable
-}
-
-// Add adds another part's figures.
-func (l *Ledger) Add(o Ledger) {
-	l.Received += o.Received
-	l.Inspected += o.Inspected
-	l.Bypassed += o.Bypassed
-	l.KernelDrops += o.KernelDrops
-	l.Shed += o.Shed
-	l.Undecodable += o.Undecodable
+// Take adds the ledger of a stretch.
+func (s *Summary) Take(p *ledger.Part) {
+	s.Part.Add(p)
+	s.Ledger = s.Part.Ledger
 }
 
 // DecodeCounters counts packets by decode event.

@@ -10,12 +10,14 @@ import (
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/shield/clock"
+	"github.com/dejpha/dejpha/shield/ledger"
 )
 
 // Summary is what a run tells a person at its end.
 type Summary struct {
 	Ledger      Ledger
-	Workers     []Ledger // of live traffic: each worker's part
+	Part        ledger.Part // the same, of live traffic by interface, too
+	Workers     []Ledger    // of live traffic: each worker's part
 	Counters    Counters
 	Clock       clock.Clock
 	Alerts      uint64
@@ -77,6 +79,7 @@ func inc(m *map[string]uint64, key string) {
 
 // Add adds another run's figures.
 func (s *Summary) Add(o *Summary) {
+	s.Part.Add(&o.Part)
 	s.Ledger.Add(o.Ledger)
 	s.Alerts += o.Alerts
 	s.Opened += o.Opened
@@ -109,6 +112,9 @@ func (s *Summary) Print(w io.Writer) {
 	}
 	fmt.Fprintln(w)
 	section(w, "           undecodable", s.Reasons, 8)
+	section(w, "           bypassed by", s.Part.WhyBypassed(), 8)
+	section(w, "           shed by", s.Part.WhyShed(), 8)
+	s.interfaces(w)
 	if len(s.Workers) > 1 {
 		fmt.Fprint(w, "workers   ")
 		for i, l := range s.Workers {
@@ -148,6 +154,17 @@ func (s *Summary) Print(w io.Writer) {
 	}
 	seconds := s.Elapsed.Seconds()
 	fmt.Fprintf(w, "time       %.2f s, %.0f packets/s; peak memory %d MiB\n", seconds, float64(l.Received)/max(seconds, 1e-9), s.PeakBytes>>20)
+}
+
+// interfaces prints where the packets came in, if that was at more than one place.
+func (s *Summary) interfaces(w io.Writer) {
+	if len(s.Part.Faces) < 2 {
+		return
+	}
+	for i := range s.Part.Faces {
+		f := &s.Part.Faces[i]
+		fmt.Fprintf(w, "interface  %s: %d received = %d inspected + %d bypassed + %d dropped by the kernel + %d shed + %d undecodable\n", f.Name, f.Received, f.Inspected, f.Bypassed, f.KernelDrops, f.Shed, f.Undecodable)
+	}
 }
 
 // section prints the largest entries of a figure on one line.
