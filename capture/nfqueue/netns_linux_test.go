@@ -214,6 +214,7 @@ func TestLossesHaveNumbers(t *testing.T) {
 		reach := shown
 		if open {
 			want, reach = capture.Stats{Received: all, Bypassed: lost}, all
+			want.Why[capture.Overrun] = lost
 		}
 		g, told := src.(capture.Exposed).Unprotected()
 		if told != open || open && (g.Passed != lost || g.From < began || g.To < g.From || g.To > time.Now().UnixNano()) {
