@@ -20,7 +20,9 @@ import (
 // Format names the format of the file.
 const Format = "dejpha/claim/1"
 
-// claimMax is the size that a reader takes, bytes. A claim of one log is a few thousand bytes long.
+// FileMax is the size of a file that Read takes, bytes; a claim of one log is a few thousand long.
+const FileMax = claimMax
+
 const claimMax = 1 << 20
 
 // Claim is the file of one log's claim.

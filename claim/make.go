@@ -72,6 +72,26 @@ func Make(dir string, s Select, w Window, sensors ...string) (*Claim, error) {
 	return c, nil
 }
 
+// Whole is the window of all that a log has, in whole seconds around it.
+func Whole(dir string) (w Window, err error) {
+	h, err := evidence.ReadHead(dir)
+	if err != nil {
+		return w, err
+	}
+	if h.Size == 0 {
+		return w, &OutsideError{"the log has no leaves yet"}
+	}
+	first, err := nextTotals(dir, &h, 0)
+	if err != nil {
+		return w, err
+	}
+	last, err := nextTotals(dir, &h, h.Size-1)
+	if err != nil {
+		return w, err
+	}
+	return Window{Time(first.Time - first.Time%1e6), Time(last.Time - last.Time%1e6 + 1e6)}, nil
+}
+
 // prove adds the leaves with their paths; a hash that several paths share stands once.
 func (c *Claim) prove(dir string, h *evidence.Head, leaves [4]*Totals) error {
 	places := map[tlog.Hash]int{}

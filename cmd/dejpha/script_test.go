@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -18,8 +19,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the program as a person does; testdata/*.txtar hold command lines, files and what must come of
-// them. Commands of our own: `exits CODE PROGRAM ARGS...`, `spoil FILE OFFSET`, `cut FILE BYTES` and
-// `damage FILE RECORD` (a pcap's record claims a length that no record has).
+// them. Commands of our own: `exits CODE PROGRAM ARGS...`, `spoil FILE OFFSET`, `cut FILE BYTES`,
+// `damage FILE RECORD` (a pcap's record claims a length that no record has) and `replace OLD NEW FILE OTHER`.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -50,7 +51,7 @@ func TestScripts(t *testing.T) {
 			return exec.Command("unshare", "-m", "mount", "-t", "tmpfs", "-o", "size=100k", "none", "/mnt").Run() == nil, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "spoil": spoil, "cut": cut, "damage": damage,
+			"exits": exits, "spoil": spoil, "cut": cut, "damage": damage, "replace": replace,
 		},
 	})
 }
@@ -106,4 +107,17 @@ func damage(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	binary.LittleEndian.PutUint32(b[at+8:], 0x7fffffff)
 	ts.Check(os.WriteFile(name, b, 0o600))
+}
+
+// replace writes a file with the first of some words in it replaced.
+func replace(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 4 {
+		ts.Fatalf("usage: replace OLD NEW FILE OTHER")
+	}
+	b, err := os.ReadFile(ts.MkAbs(args[2]))
+	ts.Check(err)
+	if !bytes.Contains(b, []byte(args[0])) {
+		ts.Fatalf("%s does not hold %q", args[2], args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[3]), bytes.Replace(b, []byte(args[0]), []byte(args[1]), 1), 0o600))
 }

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/dejpha/dejpha/claim"
+	"github.com/dejpha/dejpha/evidence"
+	"github.com/dejpha/dejpha/shield"
+)
+
+// claimCmd is what concerns claims.
+type claimCmd struct {
+	Make claimMakeCmd `cmd:"" help:"Make a file that shows a stranger how many attacks a log counted in a window."`
+	Show claimShowCmd `cmd:"" help:"Check a claim's file and say what it claims, what it covers and what it does not show."`
+}
+
+type claimMakeCmd struct {
+	Dir     string   `short:"d" required:"" placeholder:"DIR" help:"The folder of a log (evidence), or the folder it lies in."`
+	Class   []string `placeholder:"CLASS" help:"Only attacks of this class. Repeatable, as the next four."`
+	Outcome []string `placeholder:"OUTCOME" help:"Only: foiled, contained, observed."`
+	Result  []string `placeholder:"RESULT" help:"Only: succeeded, failed, unknown."`
+	Risk    []string `placeholder:"RISK" help:"Only: real, decoy, none."`
+	Side    []string `placeholder:"SIDE" help:"Only: outside, inside."`
+	From    string   `placeholder:"TIME" help:"Begin of the window, UTC: 2026-11-01, 2026-11-01T08:30, 2026-11-01T08:30:00Z. Default the log's begin."`
+	To      string   `placeholder:"TIME" help:"End of the window. Default the log's end."`
+	Sensor  []string `placeholder:"NAME" help:"What the claim says of the sensor; said, not proven. Default the log's origin."`
+	Out     string   `short:"o" placeholder:"FILE" help:"Write the claim there. Default the standard output."`
+}
+
+// Help is shown by claim make -h.
+func (claimMakeCmd) Help() string {
+	return "Example: dejpha claim make -d out --class brute-force --outcome foiled --from 2026-11-01 --to 2026-12-01 -o claim.json"
+}
+
+type claimShowCmd struct {
+	File string `arg:"" help:"A claim's file."`
+	Key  string `placeholder:"KEY" help:"Check against this verifier key from elsewhere, or a file that holds it."`
+}
+
+// Help is shown by claim show -h.
+func (claimShowCmd) Help() string { return "Example: dejpha claim show claim.json --key key.txt" }
+
+// Run makes a claim.
+func (c *claimMakeCmd) Run(w *world) error {
+	dir := shield.EvidenceFolder(c.Dir)
+	whole, err := claim.Whole(dir)
+	if err != nil {
+		return noLog(c.Dir, err)
+	}
+	window := whole
+	for _, x := range []struct {
+		flag, text string
+		to         *claim.Time
+	}{{"--from", c.From, &window.From}, {"--to", c.To, &window.To}} {
+		if x.text != "" {
+			if *x.to, err = moment(x.flag, x.text); err != nil {
+				return err
+			}
+		}
+	}
+	made, err := claim.Make(dir, claim.Select{Class: c.Class, Outcome: c.Outcome, Result: c.Result, Risk: c.Risk, Side: c.Side}, window, c.Sensor...)
+	if err != nil {
+		return noLog(c.Dir, err)
+	}
+	return writeClaim(w, c.Out, made.Encode(), made.Sentence)
+}
+
+// writeClaim writes a claim's file and tells its sentence, where that does not get in the file's way.
+func writeClaim(w *world, path string, b []byte, sentence string) error {
+	if path == "" || path == "-" {
+		_, err := w.stdout.Write(b)
+		return err
+	}
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		return fmt.Errorf("cannot write the claim: %w", err)
+	}
+	fmt.Fprintln(w.stdout, sentence)
+	return nil
+}
+
+// noLog gives what keeps a claim from being made its exit code: a log that is damaged is no fault of the command line.
+func noLog(dir string, err error) error {
+	var damaged *evidence.CorruptError
+	switch {
+	case errors.As(err, &damaged):
+		return coded{exitWrong, fmt.Errorf("%s: %w; see dejpha verify", dir, err)}
+	case errors.Is(err, os.ErrNotExist):
+		return usage("%s holds no log: %v", dir, err)
+	}
+	return usage("%s: %v", dir, err)
+}
+
+// moment reads a time, UTC unless it names a zone.
+func moment(flag, text string) (claim.Time, error) {
+	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", time.DateTime, time.RFC3339} {
+		if t, err := time.Parse(layout, strings.TrimSuffix(text, " UTC")); err == nil {
+			return claim.TimeOf(t), nil
+		}
+	}
+	return 0, usage("%s %q: no time; write it as 2026-11-01, 2026-11-01T08:30 or 2026-11-01T08:30:00Z", flag, text)
+}
+
+// readClaim reads a claim's file.
+func readClaim(path string) (claim.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return claim.File{}, usage("%v", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, claim.FileMax+1))
+	if err != nil {
+		return claim.File{}, usage("%v", err)
+	}
+	file, err := claim.Read(b)
+	if err != nil {
+		return file, usage("%s: %v", path, err)
+	}
+	return file, nil
+}
+
+// Run checks a claim and shows it.
+func (c *claimShowCmd) Run(w *world) error {
+	key, err := verifierKey(c.Key)
+	if err != nil {
+		return err
+	}
+	file, err := readClaim(c.File)
+	if err != nil {
+		return err
+	}
+	r := file.One.Check(key)
+	file.One.Print(w.stdout, &r)
+	if !r.OK() {
+		return coded{exitWrong, fmt.Errorf("%s does not hold: %s", c.File, r.Problems[0])}
+	}
+	return nil
+}
