@@ -37,6 +37,8 @@ type cli struct {
 	Rehearse rehearseCmd `cmd:"" help:"Tell what prevention would have stopped, and what it would have cost."`
 	Confirm  confirmCmd  `cmd:"" help:"Say that the line works behind a shield that stands in its way for the first time."`
 	Unbridge unbridgeCmd `cmd:"" help:"Take a bridge away that run has laid."`
+	Evidence evidenceCmd `cmd:"" help:"Serve a log, and have it cosigned by file."`
+	Witness  witnessCmd  `cmd:"" help:"Cosign the checkpoints of other logs, so that none can show two histories."`
 	Classes  classesCmd  `cmd:"" help:"Print the table of attack classes."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
