@@ -15,8 +15,9 @@ import (
 
 // claimCmd is what concerns claims.
 type claimCmd struct {
-	Make claimMakeCmd `cmd:"" help:"Make a file that shows a stranger how many attacks a log counted in a window."`
-	Show claimShowCmd `cmd:"" help:"Check a claim's file and say what it claims, what it covers and what it does not show."`
+	Make  claimMakeCmd  `cmd:"" help:"Make a file that shows a stranger how many attacks a log counted in a window."`
+	Show  claimShowCmd  `cmd:"" help:"Check a claim's file and say what it claims, what it covers and what it does not show."`
+	Check claimCheckCmd `cmd:"" help:"Judge figures that somebody stated: proven, partly, unverifiable or contradictory, and why."`
 }
 
 type claimMakeCmd struct {

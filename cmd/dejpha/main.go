@@ -29,7 +29,7 @@ type cli struct {
 	Reload   reloadCmd   `cmd:"" help:"Have the running shield read its rules again."`
 	Top      topCmd      `cmd:"" help:"Show the running shield at work: rates, ledger, attacks, memory."`
 	Verify   verifyCmd   `cmd:"" help:"Check a sealed log from its files alone."`
-	Claim    claimCmd    `cmd:"" help:"Make claims about what was counted, and check them."`
+	Claim    claimCmd    `cmd:"" help:"Make claims about what was counted, check them, and judge what others stated."`
 	Block    blockCmd    `cmd:"" help:"Block an address or network, by the running shield."`
 	Unblock  unblockCmd  `cmd:"" help:"End a block."`
 	Allow    allowCmd    `cmd:"" help:"Never block an address or network."`
