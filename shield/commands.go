@@ -65,12 +65,11 @@ func (e *engine) captureMode(o *RunOptions) string {
 
 // reopen goes on in a new record file; the old one was moved away.
 func (e *engine) reopen() error {
-	var err error
-	asked := e.ask(func() { err = e.merge.again() })
-	if asked != nil {
-		return asked
+	var answer <-chan error
+	if err := e.ask(func() { answer = e.merge.again() }); err != nil {
+		return err
 	}
-	if err != nil {
+	if err := <-answer; err != nil {
 		return fmt.Errorf("cannot go on in a new file: %w", err)
 	}
 	return nil

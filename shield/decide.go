@@ -13,7 +13,6 @@ import (
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/evidence"
-	"github.com/dejpha/dejpha/evidence/durable"
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/shield/policy"
 	"github.com/dejpha/dejpha/shield/rehearsal"
@@ -58,7 +57,7 @@ func (m *merger) decided() {
 func (m *merger) decision(d *attack.Decision) {
 	m.sum.Decided(d)
 	m.shadow.Decided(d)
-	if m.sealer != nil {
+	if m.clerk != nil {
 		public, err := json.Marshal(struct {
 			Action string `json:"action"`
 			Attack uint64 `json:"attack,omitempty"`
@@ -91,19 +90,14 @@ func (w *worker) rehearse(f *flow.Flow) {
 // rehearsalFile keeps the shadow between two runs, and for the command rehearse.
 const rehearsalFile = "rehearsal.json"
 
-// keepShadow writes the shadow into the folder of the run.
-func (m *merger) keepShadow() error {
-	if m.set.enforce || m.set.undecided || m.dir == "" {
+// rehearsed is the shadow as it is kept in the folder of the run; nil: there is no rehearsal.
+func (m *merger) rehearsed() []byte {
+	if m.set.enforce || m.set.undecided {
 		return nil
 	}
 	b, err := m.shadow.Save()
-	if err != nil {
-		return err
-	}
-	if err := durable.OS().Replace(filepath.Join(m.dir, rehearsalFile), b); err != nil {
-		return fmt.Errorf("cannot keep the rehearsal: %w", err)
-	}
-	return nil
+	m.fail(err)
+	return b
 }
 
 // resumeShadow takes up the rehearsal of an earlier run in the folder.

@@ -15,6 +15,7 @@ import (
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/flow"
+	"github.com/dejpha/dejpha/shield/clerk"
 	"github.com/dejpha/dejpha/shield/clock"
 	"github.com/dejpha/dejpha/shield/trial"
 )
@@ -77,7 +78,7 @@ type batchFrame struct {
 	unsummed   bool
 }
 
-func newEngine(set *settings, out io.Writer, sum *Summary, seal *sealer) (*engine, error) {
+func newEngine(set *settings, out io.Writer, sum *Summary, seal *clerk.Clerk) (*engine, error) {
 	m := newMerger(set, out, sum, seal)
 	e := &engine{set: set, merge: m}
 	for i := range set.workers {

@@ -9,7 +9,6 @@ import (
 	"github.com/dejpha/dejpha/block/barred"
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/decode"
-	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/rule"
 	"github.com/dejpha/dejpha/shield/trial"
 	"github.com/dejpha/dejpha/shield/way"
@@ -56,14 +55,10 @@ func (t *tap) gaps(now int64, last bool) {
 // unprotected puts time without protection on record, durably before the source forgets it.
 func (m *merger) unprotected(g *capture.Gap) {
 	m.sum.Unprotected += time.Duration(max(g.To-g.From, 0))
-	if m.sealer != nil {
+	if m.clerk != nil {
 		public, err := way.Public(g)
 		m.fail(err)
-		m.fail(m.sealer.log.Event(evidence.CodeUnprotected, max(m.now, g.To), -1, public, nil))
-		m.acknowledged(m.sealer.flush(m.now, true))
-	}
-	if m.err == nil && g.Done != nil {
-		g.Done()
+		m.clerk.Gap(g, public, m.now)
 	}
 	if m.say != nil {
 		m.say(way.Words(g))

@@ -14,6 +14,8 @@ import (
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
 	"github.com/dejpha/dejpha/shield/board"
+	"github.com/dejpha/dejpha/shield/clerk"
+	"github.com/dejpha/dejpha/shield/kept"
 	"github.com/dejpha/dejpha/shield/recent"
 	"github.com/dejpha/dejpha/shield/records"
 	"github.com/dejpha/dejpha/shield/rehearsal"
@@ -31,8 +33,9 @@ type merger struct {
 	accounts   *attack.Accounts
 	watcher    Watcher               // nil: nobody watches
 	open       map[attack.Key]uint64 // ids of open attacks, for the watcher
-	sealer     *sealer               // nil: nothing is sealed
-	records    *records.File         // of a run that is resumed: what out writes to; nil on recordings
+	clerk      *clerk.Clerk          // nil: nothing is sealed
+	kept       kept.Store            // packets of what is open
+	records    *records.File         // of a run that is resumed; nil on recordings; the clerk's once it has begun
 	reopen     <-chan struct{}       // the record file was moved away
 	asks       *control.Asks         // what others want done here
 	report     func(behaviour.Finding)
@@ -148,13 +151,13 @@ func (m *merger) observe(o attack.Observation, packets func() []Packet) {
 	m.enforce()
 	m.shadow.Saw(&o)
 	defer m.decided()
-	if key, ok := m.accounts.Key(&o); ok && m.sealer != nil {
+	if key, ok := m.accounts.Key(&o); ok && m.clerk != nil {
 		t := max(o.Time, m.accounts.Now())
 		var kept []Packet
-		if !m.sealer.kept.Full(key, t) {
+		if !m.kept.Full(key, t) {
 			kept = packets()
 		}
-		m.sealer.kept.Add(key, t, kept)
+		m.kept.Add(key, t, kept)
 		m.act(events)
 		if id := m.open[key]; m.watcher != nil && id != 0 && len(kept) > 0 {
 			m.watcher.Packets(id, kept)
@@ -168,7 +171,7 @@ func (m *merger) observe(o attack.Observation, packets func() []Packet) {
 func (m *merger) advance(now int64) {
 	select {
 	case <-m.reopen:
-		_ = m.again()
+		m.again()
 	default:
 	}
 	m.noted(now)
@@ -186,11 +189,11 @@ func (m *merger) advance(now int64) {
 	}
 }
 
-// again goes on in a new record file: the old one was moved away.
-func (m *merger) again() error {
-	m.fail(m.records.Reopen())
+// again goes on in a new record file: the old one was moved away. The channel yields how that went.
+func (m *merger) again() <-chan error {
+	answer := m.clerk.Reopen()
 	m.save() // the snapshot's offset is the new file's
-	return m.err
+	return answer
 }
 
 // thresholdTableMax bounds the counters kept; the least recently used is forgotten first.
@@ -202,10 +205,10 @@ const (
 )
 
 func (m *merger) heartbeat(now int64) {
-	if m.sealer != nil {
-		m.sealer.kept.Forget(now)
+	if m.clerk != nil {
+		m.kept.Forget(now)
 		m.caps(now)
-		m.fail(m.sealer.totals(now, m.sum.Ledger))
+		m.clerk.Totals(evidence.Ledger(m.sum.Ledger), now)
 	}
 	if m.watcher != nil {
 		m.watcher.Ledger(m.sum.Ledger, m.accounts.Open(), now)
@@ -236,15 +239,16 @@ func (m *merger) act(events []attack.Event) {
 			m.write(m.line)
 		case attack.Closed:
 			delete(m.open, ev.Key)
-			if m.sealer == nil || ev.Record.Authorised {
+			if m.clerk == nil || ev.Record.Authorised {
 				m.beside(ev, evidence.CodeAuthorised)
 				m.closed(&ev.Record)
 				continue
 			}
-			m.fail(m.sealer.seal(ev))
+			m.clerk.Seal(&ev.Record, m.kept.Take(ev.Key, ev.Record.FirstSeen, ev.Record.LastSeen))
 			overflow = overflow || ev.Record.Overflow
 			if m.records == nil { // of a recording batches are cut by count alone
-				m.acknowledged(m.sealer.flush(m.now, false))
+				m.clerk.Flush(m.now)
+				m.acknowledged()
 			}
 		case attack.Continued:
 			m.beside(ev, evidence.CodeContinuation)
@@ -254,16 +258,19 @@ func (m *merger) act(events []attack.Event) {
 	}
 	if overflow && m.records != nil {
 		m.save() // it names a part of what it stands for: the snapshot knows all of it
-	} else if m.sealer != nil {
-		m.acknowledged(m.sealer.flush(m.now, false))
+	} else if m.clerk != nil {
+		m.clerk.Flush(m.now)
+		m.acknowledged()
 	}
 }
 
-// acknowledged writes the closed attacks that are durably sealed, with their leaves.
-func (m *merger) acknowledged(records []attack.Record, err error) {
+// acknowledged counts the closed attacks that are durably sealed by now; the clerk wrote their lines, with their leaves.
+func (m *merger) acknowledged() {
+	sealed, err := m.clerk.Done()
 	m.fail(err)
-	for i := range records {
-		m.closed(&records[i])
+	for i := range sealed {
+		m.sum.Count(&sealed[i])
+		m.watch(&sealed[i])
 	}
 }
 
@@ -294,10 +301,10 @@ func (m *merger) finish() {
 		return
 	}
 	m.heartbeat(max(m.now, m.accounts.Now(), 1))
-	if m.sealer != nil {
-		m.acknowledged(m.sealer.close())
+	if m.clerk != nil {
+		m.clerk.Close(m.rehearsed())
+		m.acknowledged()
 	}
-	m.fail(m.keepShadow())
 }
 
 func (m *merger) write(line []byte) {

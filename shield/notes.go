@@ -22,7 +22,7 @@ type note struct {
 
 // note puts an event before the log's clock; nothing is done where nothing is sealed.
 func (m *merger) note(at int64, code evidence.Code, public, hidden []byte) {
-	if m.sealer != nil {
+	if m.clerk != nil {
 		m.notes = append(m.notes, note{at, code, public, hidden})
 	}
 }
@@ -37,7 +37,7 @@ func (m *merger) noted(now int64) {
 	for ; n < len(m.notes) && m.notes[n].at <= now; n++ {
 		x := m.notes[n]
 		m.act(m.accounts.Advance(x.at))
-		m.fail(m.sealer.log.Event(x.code, x.at, -1, x.public, x.hidden))
+		m.clerk.Event(x.code, x.at, x.public, x.hidden)
 	}
 	m.notes = slices.Delete(m.notes, 0, n)
 }
@@ -45,18 +45,18 @@ func (m *merger) noted(now int64) {
 // beside puts what closed and is not counted into the log: traffic that is authorised, and what a span cut off from an
 // attack that was counted. Who and what it was is private.
 func (m *merger) beside(ev *attack.Event, code evidence.Code) {
-	if m.sealer == nil {
+	if m.clerk == nil {
 		return
 	}
 	r := &ev.Record
-	m.sealer.kept.Take(ev.Key, r.FirstSeen, r.LastSeen) // its packets are kept with nothing
+	m.kept.Take(ev.Key, r.FirstSeen, r.LastSeen) // its packets are kept with nothing
 	public, err := json.Marshal(struct {
 		Attack uint64 `json:"attack"`
 		Class  string `json:"class"`
 	}{r.ID, r.Class})
 	hidden, err2 := json.Marshal(r)
 	if err == nil && err2 == nil {
-		m.fail(m.sealer.log.Event(code, r.ClosedAt, -1, public, hidden))
+		m.clerk.Event(code, r.ClosedAt, public, hidden)
 	}
 }
 
@@ -72,7 +72,7 @@ func (m *merger) caps(now int64) {
 		Merged    uint64 `json:"attacks_merged"`
 	}{forgotten, merged})
 	if err == nil {
-		m.fail(m.sealer.log.Event(evidence.CodeCaps, now, -1, public, nil))
+		m.clerk.Event(evidence.CodeCaps, now, public, nil)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/dejpha/dejpha/capture/file"
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/samples"
+	"github.com/dejpha/dejpha/shield/clerk"
 )
 
 // sealing is a merge point with a log in a new folder.
@@ -30,7 +31,7 @@ func sealing(t *testing.T, authorised ...string) (m *merger, dir string) {
 		t.Fatal(err)
 	}
 	dir = t.TempDir()
-	seal, err := openSealer(dir, evidence.Recording, 0, 0, nil)
+	seal, err := clerk.Open(clerk.Options{Dir: dir, Kind: evidence.Recording, Out: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,12 +78,12 @@ func TestAnAttackIsSealedWithItsOwnPackets(t *testing.T) {
 	of(m, "web-attack", who, 9000, true) // the clock has not moved yet: both are open
 	m.advance(noon + 5000e9)
 	of(m, "web-attack", "192.0.2.2", 9100, false)
-	if _, n := m.sealer.kept.Held(); n == 0 {
+	if _, n := m.kept.Held(); n == 0 {
 		t.Fatal("nothing is kept")
 	}
 	m.advance(noon + 20000e9)
 	m.heartbeat(noon + 20000e9)
-	if n, bytes := m.sealer.kept.Held(); n != 0 || bytes != 0 {
+	if n, bytes := m.kept.Held(); n != 0 || bytes != 0 {
 		t.Errorf("packets of %d accounts, %d bytes, are kept of what has closed", n, bytes)
 	}
 	_, all := checked(t, m, dir)

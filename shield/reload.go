@@ -127,17 +127,13 @@ func (s *Setup) played(l *ruleset.Loaded) (*Summary, error) {
 // renew names the new rules in the log, then hands them to the workers, and returns when all have gone over.
 func (e *engine) renew(next *ruleset.Loaded) error {
 	m := e.merge
-	if m.sealer != nil {
-		if err := m.sealer.log.KeepRules(next.InForce); err != nil {
+	if m.clerk != nil {
+		if err := m.clerk.KeepRules(next.InForce); err != nil {
 			return fmt.Errorf("cannot keep the new rules beside the log: %w", err)
 		}
 	}
-	var err error
-	if asked := e.ask(func() { err = m.renew(next) }); asked != nil {
+	if asked := e.ask(func() { m.renew(next) }); asked != nil {
 		return asked
-	}
-	if err != nil {
-		return err
 	}
 	n := &renewal{set: next.Set, taken: make(chan struct{})}
 	n.left.Store(int32(len(e.workers)))
@@ -153,14 +149,10 @@ func (e *engine) renew(next *ruleset.Loaded) error {
 }
 
 // renew is the merge point's part: from here on the log names the new rules.
-func (m *merger) renew(next *ruleset.Loaded) error {
-	if m.sealer != nil {
-		if err := m.sealer.log.SetRules(next.InForce, m.now); err != nil {
-			m.fail(err)
-			return err
-		}
+func (m *merger) renew(next *ruleset.Loaded) {
+	if m.clerk != nil {
+		m.clerk.Rules(next.InForce, m.now)
 	}
 	m.set.set, m.set.refused, m.set.thresholds = next.Set, len(next.Refused), next.Thresholds
 	clear(m.kinds)
-	return nil
 }

@@ -24,6 +24,8 @@ import (
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/hoststate"
 	"github.com/dejpha/dejpha/rule"
+	"github.com/dejpha/dejpha/shield/clerk"
+	"github.com/dejpha/dejpha/shield/kept"
 	"github.com/dejpha/dejpha/shield/recent"
 	"github.com/dejpha/dejpha/shield/records"
 	"github.com/dejpha/dejpha/shield/rehearsal"
@@ -36,7 +38,7 @@ import (
 var (
 	ErrInput    = errors.New("cannot read capture")
 	ErrDamaged  = capture.ErrDamaged
-	ErrOtherRun = errors.New("the folder holds the log of another run")
+	ErrOtherRun = clerk.ErrOtherRun
 )
 
 // ReplayOptions of one replay.
@@ -81,7 +83,7 @@ func (s *Setup) ReplaySource(src capture.Source, out string, o ReplayOptions) (*
 // capture's, if there is one alone. What play calls damaged is told once everything before it is safe.
 func (s *Setup) recording(name, out string, play func(*engine, *Summary) (damaged error, err error)) (sum *Summary, err error) {
 	began := time.Now()
-	if err := freshFolder(out); err != nil {
+	if err := clerk.Fresh(out); err != nil {
 		return nil, err
 	}
 	w, err := records.Open(filepath.Join(out, s.settings.config.EveFile), true)
@@ -94,7 +96,7 @@ func (s *Setup) recording(name, out string, play func(*engine, *Summary) (damage
 	if set.config.PcapFilename {
 		set.pcapName = name
 	}
-	seal, err := openSealer(out, evidence.Recording, 0, set.config.PacketsSample, s.inForce())
+	seal, err := clerk.Open(clerk.Options{Dir: out, Kind: evidence.Recording, Rules: s.inForce(), Out: w, Shadow: filepath.Join(out, rehearsalFile)})
 	if err != nil {
 		return nil, err
 	}
@@ -226,8 +228,8 @@ func timeouts(fc *flow.Config, m map[string]map[string]int64) {
 	}
 }
 
-func newMerger(set *settings, out io.Writer, sum *Summary, seal *sealer) *merger {
-	m := &merger{set: set, out: out, sum: sum, sealer: seal, thresholds: hoststate.NewThresholds(thresholdTableMax), kinds: map[*rule.Rule]kindOfRule{}, open: map[attack.Key]uint64{}, asks: control.NewAsks(), shadow: rehearsal.New()}
+func newMerger(set *settings, out io.Writer, sum *Summary, seal *clerk.Clerk) *merger {
+	m := &merger{set: set, out: out, sum: sum, clerk: seal, thresholds: hoststate.NewThresholds(thresholdTableMax), kinds: map[*rule.Rule]kindOfRule{}, open: map[attack.Key]uint64{}, asks: control.NewAsks(), shadow: rehearsal.New(), kept: kept.Store{Sample: uint64(set.config.PacketsSample)}}
 	m.accounts = attack.New(accountsConfig(set))
 	m.report = m.found
 	if seal != nil && set.detectors {
@@ -263,6 +265,9 @@ func (e *engine) figures(sum *Summary) {
 		w.limits(&sum.Limits)
 	}
 	sum.Clock = e.clock
+	if c := e.merge.clerk; c != nil {
+		met(&sum.Limits, "waits for the disk", c.Waits())
+	}
 	if !e.set.enforce {
 		sum.Rehearsal = e.merge.shadow.Price(0).Line()
 	}
@@ -276,11 +281,15 @@ func (w *worker) limits(to *map[string]uint64) {
 		"streams past their depth": s.DepthReached, "stream buffers refused": s.MemoryFull, "late segments refused": s.LaterDropped,
 		"fragments refused": d.Refused, "datagrams given up": d.Evicted, "transactions and parsers stopped": w.apps.Limits(),
 	} {
-		if n > 0 {
-			if *to == nil {
-				*to = map[string]uint64{}
-			}
-			(*to)[name] += n
-		}
+		met(to, name, n)
+	}
+}
+
+func met(to *map[string]uint64, name string, n uint64) {
+	if n > 0 && *to == nil {
+		*to = map[string]uint64{}
+	}
+	if n > 0 {
+		(*to)[name] += n
 	}
 }

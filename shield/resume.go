@@ -9,7 +9,6 @@ import (
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/eve"
 	"github.com/dejpha/dejpha/evidence"
-	"github.com/dejpha/dejpha/shield/records"
 )
 
 // snapshot is what a run leaves behind each minute and at its stop, beside the log: how long the record file was
@@ -25,7 +24,7 @@ type snapshot struct {
 // The order matters: what was sealed after the snapshot is known before anything can close, so that nothing is
 // counted twice; lines that a crash kept from being written come before any new one.
 func (m *merger) resume(now int64, say func(string)) error {
-	if n := m.sealer.log.Cut(); n > 0 {
+	if n := m.clerk.Log().Cut(); n > 0 {
 		say(fmt.Sprintf("%d bytes that a crash left unfinished were cut from the log and kept aside; nothing in them was acknowledged", n))
 	}
 	m.resumeShadow(say)
@@ -63,7 +62,7 @@ func (m *merger) resume(now int64, say func(string)) error {
 // restore reads the last snapshot and the attacks sealed since. One that cannot be read, or is of another version,
 // is given up, which the log says: what was sealed is safe, what was open begins anew.
 func (m *merger) restore(now int64, say func(string)) (since int64, sealed []attack.Record, err error) {
-	saved, sealed, err := m.sealer.log.Resume()
+	saved, sealed, err := m.clerk.Log().Resume()
 	if err != nil && !errors.Is(err, evidence.ErrSnapshot) {
 		return 0, nil, err
 	}
@@ -77,46 +76,22 @@ func (m *merger) restore(now int64, say func(string)) (since int64, sealed []att
 		return s.Records, sealed, nil
 	}
 	say(fmt.Sprintf("%v; attacks that were open at the last stop are given up", err))
-	if err = m.sealer.log.Event(evidence.CodeRestart, now, -1, []byte("attacks that were open at the last stop are given up"), nil); err != nil {
+	if err = m.clerk.Log().Event(evidence.CodeRestart, now, -1, []byte("attacks that were open at the last stop are given up"), nil); err != nil {
 		return 0, nil, err
 	}
-	sealed, err = m.sealer.log.Records(0)
+	sealed, err = m.clerk.Log().Records(0)
 	return 0, sealed, err
 }
 
 // save makes everything durable, leaves a snapshot of what is open, and lets go of what is no longer kept.
 func (m *merger) save() {
-	m.acknowledged(m.sealer.flush(m.now, true))
-	if m.err == nil {
-		m.fail(m.saved())
-	}
-	if m.err == nil {
-		m.fail(m.keepShadow())
-	}
-	if m.err == nil {
-		m.fail(m.retain())
-	}
-}
-
-// saved syncs the records and writes the snapshot that vouches for them.
-func (m *merger) saved() error {
-	size, err := m.records.Sync()
-	if err != nil {
-		return err
-	}
-	if m.records.Ripe(records.Keep(m.set.config.KeepEve), m.now) {
-		if err := m.records.Rotate(m.now); err != nil {
-			return err
-		}
-		size = 0
-	}
 	accounts, err := m.accounts.Snapshot()
-	if err != nil {
-		return err
+	m.fail(err)
+	shadow := m.rehearsed()
+	if m.err == nil {
+		m.clerk.Save(accounts, shadow, m.now)
+		m.acknowledged()
 	}
-	// The accounts are JSON already, tens of megabytes under a wide attack: they are not read again for it.
-	b := append(fmt.Appendf(make([]byte, 0, len(accounts)+64), `{"records":%d,"accounts":`, size), accounts...)
-	return m.sealer.log.Snapshot(append(b, '}'))
 }
 
 // stop ends a live run: what is open stays open for the next start. A run that could not keep what it should ends as
@@ -126,9 +101,12 @@ func (m *merger) stop() {
 		m.noted(math.MaxInt64)
 		m.heartbeat(max(m.now, m.accounts.Now(), 1))
 	}
+	m.clerk.Halt()
+	m.acknowledged()
 	if m.err != nil {
-		m.sealer.log.Abandon()
+		m.clerk.Abandon()
 		return
 	}
-	m.acknowledged(m.sealer.close())
+	m.clerk.Close(nil)
+	m.acknowledged()
 }

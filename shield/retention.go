@@ -6,35 +6,15 @@ import (
 
 	"github.com/dejpha/dejpha/config"
 	"github.com/dejpha/dejpha/evidence"
+	"github.com/dejpha/dejpha/shield/clerk"
 	"github.com/dejpha/dejpha/shield/records"
 )
 
-// retain lets go of what the configuration no longer keeps: nothing of it may wait to be acknowledged. Each file's
-// deletion is an event of the log before it is done.
-func (m *merger) retain() error {
-	c := m.set.config
-	keep := evidence.Keep{Packets: limit(c.KeepPackets), Private: limit(c.KeepPrivate)}
-	if err := m.sealer.log.Retain(keep, m.now); err != nil {
-		return err
-	}
-	old, err := m.records.Outdated(records.Keep(c.KeepEve), m.now)
-	if err != nil || len(old) == 0 {
-		return err
-	}
-	for _, path := range old {
-		if err := m.sealer.log.Event(evidence.CodeRetention, m.now, -1, []byte("eve/"+filepath.Base(path)), nil); err != nil {
-			return err
-		}
-	}
-	if _, err := m.sealer.log.Flush(); err != nil {
-		return err
-	}
-	for _, path := range old {
-		if err := m.records.Remove(path); err != nil {
-			return err
-		}
-	}
-	return nil
+// writing is what a run's clerk is told.
+func (s *Setup) writing(o *RunOptions, file *records.File, now int64) clerk.Options {
+	c := s.settings.config
+	return clerk.Options{Dir: o.State, Kind: o.Kind, Now: now, Rules: s.inForce(), Records: file, Disk: o.Disk, Shadow: filepath.Join(o.State, rehearsalFile),
+		Keep: evidence.Keep{Packets: limit(c.KeepPackets), Private: limit(c.KeepPrivate)}, KeepEve: records.Keep(c.KeepEve)}
 }
 
 func limit(k config.Keep) evidence.Limit {

@@ -9,6 +9,7 @@ import (
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/evidence/durable"
+	"github.com/dejpha/dejpha/shield/clerk"
 	"github.com/dejpha/dejpha/shield/ledger"
 	"github.com/dejpha/dejpha/shield/records"
 )
@@ -31,6 +32,7 @@ type RunOptions struct {
 	Reopen <-chan struct{} // someone moved the record file away: go on in a new one; may be nil
 	Say    func(string)    // what a person should know of the start, one line each; nil: nobody listens
 
+	Disk      *durable.Disk          // that the log is written to; nil: the machine's own
 	Socket    string                 // path of the control socket; "": none
 	Version   string                 // that the socket tells
 	Trial     time.Duration          // how long a shield in the way may go unconfirmed; 0: a minute
@@ -66,7 +68,7 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		return nil, err
 	}
 	defer blocks.Close()
-	seal, err := openSealer(o.State, o.Kind, began.UnixNano(), set.config.PacketsSample, s.inForce())
+	seal, err := clerk.Open(s.writing(&o, file, began.UnixNano()))
 	if err != nil {
 		return nil, err
 	}
@@ -75,14 +77,14 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := max(began.UnixNano(), seal.log.Now())              // the log's clock never goes back
+	now := max(began.UnixNano(), seal.Log().Now())            // the log's clock never goes back
 	if x, ok := o.Source.(interface{ From(now int64) }); ok { // it makes its own time
 		x.From(now)
 	}
-	e.merge.records, e.merge.reopen, e.merge.dir, e.eager = file, o.Reopen, o.State, true
+	e.merge.records, e.merge.reopen, e.merge.dir, e.merge.out, e.eager = file, o.Reopen, o.State, seal, true
 	e.merge.say = o.say
 	if err := e.begin(&o); err != nil {
-		_, _ = seal.close()
+		seal.Close(nil)
 		return nil, err
 	}
 	defer e.trial.End()
@@ -91,7 +93,7 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	desk := e.desk(s, &o, &running)
 	socket, err := e.attend(s, &o, desk)
 	if err != nil {
-		_, _ = seal.close()
+		seal.Close(nil)
 		return nil, err
 	}
 	if socket != nil {
@@ -102,8 +104,8 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		go e.reloads(s, &o)
 	}
 	if o.Watch != nil {
-		if e.merge.watcher, err = o.Watch(seal.log.Origin(), seal.log.Verifier()); err != nil {
-			_, _ = seal.close()
+		if e.merge.watcher, err = o.Watch(seal.Log().Origin(), seal.Log().Verifier()); err != nil {
+			seal.Close(nil)
 			return nil, err
 		}
 	}
@@ -111,13 +113,14 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	if err := e.merge.resume(now, o.say); err != nil {
 		return nil, err
 	}
+	seal.Begin()
 	if o.Ready != nil {
 		if err := o.Ready(&running); err != nil {
-			_, _ = seal.close()
+			seal.Close(nil)
 			return nil, err
 		}
 	}
-	pause := func() { e.merge.fail(file.Flush()) }
+	pause := seal.Pass
 	if set.live {
 		err = e.watch(o.Live, now, o.Stop, pause)
 	} else {

@@ -30,6 +30,7 @@ type Disk struct {
 	n      int // changes until the fault
 	landed bool
 	torn   *rand.Rand // not nil: files keep a part of what was not synced
+	gate   func()     // not nil: called before each sync of a file
 	ops    int
 	open   map[*Append]bool
 }
@@ -49,6 +50,9 @@ func Torn(n int, seed uint64) *Disk {
 	r := rand.New(rand.NewPCG(seed, uint64(n)))
 	return &Disk{open: map[*Append]bool{}, faulty: true, n: n, landed: r.IntN(2) == 0, torn: r}
 }
+
+// Slow is a disk that calls gate before it syncs an append file, for tests: nothing is safe before gate returns.
+func Slow(gate func()) *Disk { return &Disk{open: map[*Append]bool{}, gate: gate} }
 
 // Ops is how many changes were made or tried.
 func (d *Disk) Ops() int {
@@ -218,6 +222,9 @@ func (a *Append) Sync() error {
 		return nil
 	}
 	return a.d.do("syncing "+a.path, func() error {
+		if a.d.gate != nil {
+			a.d.gate()
+		}
 		if err := syscall.Fdatasync(int(a.f.Fd())); err != nil {
 			return err
 		}

@@ -1,0 +1,264 @@
+// Package clerk writes down what the merge point hands it, in that order: lines of the record file, closed attacks and
+// events for the log, snapshots of what is open.
+//
+// In: lines, attacks, events, the log's clock. Out: eve.json, the sealed log, the snapshot beside it; and to the merge
+// point, the attacks that are acknowledged by now and the first error. Called by shield's merge point. Once it has begun,
+// a goroutine of its own does everything that waits for a disk, so that no disk stands between a packet and the kernel's
+// drop; until then, and on recordings, whoever calls waits. It decides nothing, and acknowledges nothing before a durable
+// checkpoint covers it.
+package clerk
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/capture"
+	"github.com/dejpha/dejpha/eve"
+	"github.com/dejpha/dejpha/evidence"
+	"github.com/dejpha/dejpha/evidence/durable"
+	"github.com/dejpha/dejpha/shield/records"
+)
+
+// ErrOtherRun says that a folder holds what another run left.
+var ErrOtherRun = errors.New("the folder holds the log of another run")
+
+// Options of a clerk.
+type Options struct {
+	Dir     string // of the run's files
+	Kind    evidence.Kind
+	Now     int64         // ns; when the log starts or resumes; 0: the first time it is told
+	Rules   []byte        // in force, as they are read again; nil: none
+	Out     io.Writer     // takes lines; nil: Records does
+	Records *records.File // of a run that is resumed; nil on recordings, which are never saved
+	Disk    *durable.Disk // of the log; nil: the machine's own
+	Keep    evidence.Keep // of the log's stores
+	KeepEve records.Keep
+	Shadow  string // file of the rehearsal; "": none
+}
+
+// Clerk has one owner, the merge point, whose goroutine calls every method unless said otherwise.
+type Clerk struct {
+	o     Options
+	log   *evidence.Log
+	disk  *durable.Disk
+	queue queue
+
+	lines    []byte // not yet handed over
+	waiting  int    // attacks sealed since the last flush was asked for
+	since    int64  // when the oldest of them closed, ns
+	asked    int64  // flushes asked for
+	line     []byte // of the goroutine that writes
+	snapshot []byte
+}
+
+// Bounds of a live run's acknowledgement: so many attacks, or so many ns, wait at most for the next flush.
+const (
+	batchMost = 1024
+	batchTime = int64(100e6)
+)
+
+// Open opens or makes the log of a run; its key lies beside the log, never in it.
+func Open(o Options) (*Clerk, error) {
+	c := &Clerk{o: o, disk: o.Disk}
+	if c.disk == nil {
+		c.disk = durable.OS()
+	}
+	if c.o.Out == nil {
+		c.o.Out = o.Records
+	}
+	key, err := evidence.LoadKey(c.disk, filepath.Join(o.Dir, "log.key"), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the log's key: %w", err)
+	}
+	c.log, err = evidence.Open(filepath.Join(o.Dir, "evidence"), evidence.Options{Kind: o.Kind, Key: key, Rand: rand.Reader, Disk: c.disk, Time: o.Now, Rules: o.Rules})
+	if err != nil {
+		var other *evidence.OtherLogError
+		if errors.As(err, &other) {
+			return nil, fmt.Errorf("%w: %w", ErrOtherRun, err)
+		}
+		return nil, err
+	}
+	c.queue.open(func() error { return c.o.Records.Flush() })
+	return c, nil
+}
+
+// Fresh refuses a folder that already holds the log of another run.
+func Fresh(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "evidence")); err == nil {
+		return fmt.Errorf("%w: %s; choose a new folder for -l, or remove it", ErrOtherRun, filepath.Join(dir, "evidence"))
+	}
+	return nil
+}
+
+// Log is the log itself, until Begin and after Halt: between them it is not the caller's.
+func (c *Clerk) Log() *evidence.Log { return c.log }
+
+// Begin has everything from here on done behind the caller, until Halt.
+func (c *Clerk) Begin() { c.queue.begin() }
+
+// Halt waits until everything that was handed over is done; from here on the caller waits again.
+func (c *Clerk) Halt() {
+	c.Pass()
+	c.queue.halt()
+}
+
+// Done returns the attacks that were acknowledged since the last call, in the log's order, and the first error. They are
+// valid until the next call of any method.
+func (c *Clerk) Done() ([]attack.Record, error) { return c.queue.take() }
+
+// Waits is how often the caller had to wait because a disk was too slow for what was handed over. From any goroutine.
+func (c *Clerk) Waits() uint64 { return c.queue.waits.Load() }
+
+// Seal takes a closed attack with its packets, a capture file or nil. Done tells of it once it is acknowledged.
+func (c *Clerk) Seal(r *attack.Record, packets []byte) {
+	if c.waiting == 0 {
+		c.since = r.ClosedAt
+	}
+	c.waiting++
+	if !c.queue.running {
+		x := *r
+		c.queue.fail(c.log.Seal(&x, packets))
+		return
+	}
+	c.sealLater(*r, packets)
+}
+
+func (c *Clerk) sealLater(r attack.Record, packets []byte) {
+	c.hand(len(packets)+recordBytes, func() error { return c.log.Seal(&r, packets) })
+}
+
+// Event takes what is not counted and must not be missing: at is its time, ns, public and hidden as in evidence.
+func (c *Clerk) Event(code evidence.Code, at int64, public, hidden []byte) {
+	c.hand(len(public)+len(hidden), func() error { return c.log.Event(code, at, -1, public, hidden) })
+}
+
+// Totals takes the ledger and the clock, ns.
+func (c *Clerk) Totals(l evidence.Ledger, now int64) {
+	c.hand(0, func() error { return c.log.Totals(l, now) })
+}
+
+// Rules names the rules in force from now on. KeepRules was called before, so that the log need not wait for the text.
+func (c *Clerk) Rules(text []byte, now int64) {
+	c.hand(len(text), func() error { return c.log.SetRules(text, now) })
+}
+
+// KeepRules stores what Rules will name. From any goroutine.
+func (c *Clerk) KeepRules(text []byte) error { return c.log.KeepRules(text) }
+
+// Gap puts time without protection on record and tells its source once it is durable.
+func (c *Clerk) Gap(g *capture.Gap, public []byte, now int64) {
+	done, at := g.Done, max(now, g.To)
+	c.hand(len(public), func() error {
+		if err := errors.Join(c.log.Event(evidence.CodeUnprotected, at, -1, public, nil), c.flush()); err != nil {
+			return err
+		}
+		if done != nil {
+			done()
+		}
+		return nil
+	})
+}
+
+// Flush has everything handed over so far acknowledged, if enough waits or waits long enough at now, ns. On recordings
+// only their number counts.
+func (c *Clerk) Flush(now int64) {
+	if !c.queue.running {
+		if c.log.Due(now) {
+			c.waiting = 0
+			c.queue.fail(c.flush())
+		}
+		return
+	}
+	if c.waiting == 0 || c.waiting < batchMost && now-c.since < batchTime || c.queue.flushed.Load() < c.asked {
+		return
+	}
+	c.waiting = 0
+	c.asked++
+	c.hand(0, func() error {
+		defer c.queue.flushed.Add(1)
+		return c.flush()
+	})
+}
+
+// flush makes everything durable and writes the lines of what that acknowledges.
+func (c *Clerk) flush() error {
+	sealed, err := c.log.Flush()
+	return errors.Join(err, c.acknowledge(sealed))
+}
+
+func (c *Clerk) acknowledge(sealed []attack.Record) (err error) {
+	for i := range sealed {
+		c.line = eve.AppendAttack(c.line[:0], &sealed[i])
+		if _, err = c.o.Out.Write(c.line); err != nil {
+			break
+		}
+	}
+	c.queue.done(sealed)
+	return err
+}
+
+// linesMost is how many bytes of lines are handed over at once, unless something else is handed over.
+const linesMost = 256 << 10
+
+// Write takes whole lines.
+func (c *Clerk) Write(line []byte) (int, error) {
+	if !c.queue.running {
+		return c.o.Out.Write(line)
+	}
+	if c.lines = append(c.lines, line...); len(c.lines) >= linesMost {
+		c.handLines()
+	}
+	return len(line), nil
+}
+
+// Pass hands lines to the kernel: others can read them.
+func (c *Clerk) Pass() {
+	switch {
+	case c.queue.running && len(c.lines) > 0:
+		c.handLines()
+	case !c.queue.running && c.o.Records != nil:
+		c.queue.fail(c.o.Records.Flush())
+	}
+}
+
+// handLines puts the lines before whatever is handed over next.
+func (c *Clerk) handLines() {
+	b := c.lines
+	c.lines = c.queue.spare()
+	c.queue.put(job{size: len(b), do: func() error {
+		_, err := c.o.Out.Write(b)
+		c.queue.giveBack(b)
+		return err
+	}})
+}
+
+// hand has something done behind what was handed over before; size is what it holds meanwhile, bytes.
+func (c *Clerk) hand(size int, do func() error) {
+	if !c.queue.running {
+		c.queue.fail(do())
+		return
+	}
+	if len(c.lines) > 0 {
+		c.handLines()
+	}
+	c.queue.put(job{size: size, do: do})
+}
+
+// Close writes a totals leaf that says stop, acknowledges what waits and gives the log's folder back. shadow is the
+// rehearsal as Save takes it.
+func (c *Clerk) Close(shadow []byte) {
+	c.Halt()
+	sealed, err := c.log.Close()
+	c.queue.fail(errors.Join(err, c.acknowledge(sealed), c.keepShadow(shadow)))
+}
+
+// Abandon gives the log's folder back as a crash would: what is not acknowledged is lost, the next start is an unclean one.
+func (c *Clerk) Abandon() {
+	c.Halt()
+	c.log.Abandon()
+}
