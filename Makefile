@@ -6,7 +6,7 @@ WEB     := console/web
 PAGE    := $(if $(wildcard $(WEB)/package.json),$(WEB)/dist/index.html)
 export CGO_ENABLED := 0
 
-.PHONY: build verifier run test e2e kills spoil fuzz lint bench bench-block conformance score bench-peer bench-live bench-year soak clean
+.PHONY: build verifier run test e2e kills tamper spoil fuzz lint bench bench-block conformance score bench-peer bench-live bench-year soak clean
 
 build: $(PAGE)
 	$(GO) build -o bin/dejpha ./cmd/dejpha
@@ -38,6 +38,13 @@ e2e: build $(WEB)/node_modules/.package-lock.json
 # The real program, killed 100 times at random moments, loses nothing it acknowledged and counts nothing twice.
 kills:
 	DEJPHA_KILLS=100 $(GO) test ./shield -run TestKilledAtAnyMoment -count=1 -timeout 20m -v
+
+# A log of LEAVES attacks, changed in every way there is at random places, TRIALS times, by those who cannot sign and by
+# who can: each change must be found, and the leaf or the file named.
+TRIALS ?= 1000
+LEAVES ?= 1000000
+tamper:
+	DEJPHA_TAMPER=$(TRIALS) DEJPHA_TAMPER_LEAVES=$(LEAVES) $(GO) test ./evidence -run '^TestTampering$$' -count=1 -timeout 0 -v
 
 # Every capture there is, cut and with bytes changed at random: VARIANTS of them through the whole way.
 VARIANTS ?= 100000

@@ -18,6 +18,8 @@ type Report struct {
 	Fingerprint   string // of the key that signed
 	SelfCertified bool   // the key came from the folder itself
 	Size          int64  // leaves under the checkpoint
+	Earlier       int64  // checkpoints kept elsewhere that the log holds
+	Public        bool   // private parts and packets were left closed
 	Beyond        int64  // whole leaves past it: sealed by nothing yet
 	Root          string
 	Cosigned      int64             // leaves of the newest checkpoint that witnesses signed, too; 0: there is none
@@ -57,10 +59,23 @@ func (r *Report) problem(f string, args ...any) {
 	}
 }
 
+// first is problem for what tells a person where to look: it is named before all others.
+func (r *Report) first(f string, args ...any) {
+	r.ProblemCount++
+	r.Problems = append([]string{fmt.Sprintf(f, args...)}, r.Problems[:min(len(r.Problems), namedMax-1)]...)
+}
+
 // Print writes the report for a person; its last line is the verdict.
 func (r *Report) Print(w io.Writer) {
 	fmt.Fprintf(w, "log        %s, %d leaves, root %s\n", r.Origin, r.Size, r.Root)
-	fmt.Fprintf(w, "counted    %d attacks; decided %d times; %d private parts open, %d erased; packets of %d\n", r.Attacks, r.Decisions, r.PrivateOpen, r.Erased, r.Packets)
+	private := fmt.Sprintf("%d private parts open, %d erased; packets of %d", r.PrivateOpen, r.Erased, r.Packets)
+	if r.Public {
+		private = "private parts and packets were left closed"
+	}
+	fmt.Fprintf(w, "counted    %d attacks; decided %d times; %s\n", r.Attacks, r.Decisions, private)
+	if r.Earlier > 0 {
+		fmt.Fprintf(w, "earlier    %d checkpoints kept elsewhere are of this history\n", r.Earlier)
+	}
 	l := r.Ledger
 	fmt.Fprintf(w, "packets    %d received = %d inspected + %d bypassed + %d dropped by the kernel + %d shed + %d undecodable\n", l.Received, l.Inspected, l.Bypassed, l.KernelDrops, l.Shed, l.Undecodable)
 	named(w, "restart    ", r.Restarts, r.RestartCount)
@@ -163,7 +178,7 @@ func CheckAll(dir, key string) (Report, error) { return Check(dir, CheckOptions{
 // private parts, packets, rules. An error means that it could not be read at all; what is wrong stands in the report.
 // Its memory does not grow with the log, but for erased, deleted and corrected leaves, 16 bytes each.
 func Check(dir string, opt CheckOptions) (Report, error) {
-	r := Report{Counters: map[uint16]uint64{}}
+	r := Report{Counters: map[uint16]uint64{}, Public: opt.Public}
 	c := &checker{dir: dir, r: &r, lastAt: -1, differs: -1, cells: map[int64]int{}, erasures: map[int64]bool{}, retained: map[string]bool{},
 		public: opt.Public, opened: records{dir: filepath.Join(dir, "private")}, kept: records{dir: filepath.Join(dir, "packets")}}
 	var err error
@@ -202,9 +217,10 @@ func (c *checker) checkpoint(key string) bool {
 		return false
 	}
 	if c.point, err = OpenCheckpoint(b, key); err != nil {
-		c.r.problem("%v", err)
+		c.r.problem("the checkpoint and the key, in format or given, do not fit: %v", err)
 		return false
 	}
+	c.written(b)
 	if c.point.Origin != c.form.Origin {
 		c.r.problem("the checkpoint is of %s, the folder says %s", c.point.Origin, c.form.Origin)
 	}
@@ -278,6 +294,7 @@ func (c *checker) leaf(i int64, pos uint64, b []byte) error {
 		c.attack(i, b)
 	case typeTotals:
 		c.totals(i, b)
+		c.unhidden(i)
 	case typeEvent:
 		c.event(i, b)
 	case typeCorrection:
@@ -310,7 +327,7 @@ func (c *checker) attack(i int64, b []byte) {
 			c.r.problem("leaf %d: the rules it was found with cannot be read: %v", i, err)
 		}
 	}
-	c.private(i, x.Private, x.Incident, true)
+	c.private(i, x.Private, &x)
 }
 
 func (c *checker) totals(i int64, b []byte) {
@@ -357,8 +374,12 @@ func (c *checker) totals(i int64, b []byte) {
 	if c.table != t.TableID {
 		c.table = t.TableID
 		// A log that an earlier version began has no such file: then only the hash is there.
-		if _, err := rulesOf(c.dir, t.TableID); err != nil && !errors.Is(err, os.ErrNotExist) {
+		text, err := rulesOf(c.dir, t.TableID)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			c.r.problem("leaf %d: the table it counts by cannot be read: %v", i, err)
+		}
+		if err == nil && i == 0 && !bytes.HasPrefix(text, []byte(c.form.Table+"\n")) {
+			c.r.problem("format does not name the classes that leaf 0 counts by")
 		}
 	}
 	c.last, c.lastAt, c.lastTime, c.number = t, i, t.Time, t.Number+1
@@ -431,7 +452,9 @@ func (c *checker) event(i int64, b []byte) {
 		c.r.Retained++
 	}
 	if e.Private != [32]byte{} {
-		c.private(i, e.Private, [32]byte{}, false)
+		c.private(i, e.Private, nil)
+	} else {
+		c.unhidden(i)
 	}
 }
 
@@ -469,8 +492,9 @@ func (c *checker) cellOf(leaf int64) int {
 	return x.Cell()
 }
 
-// private opens a leaf's private part and compares it with its commitments, and the packets with their hash.
-func (c *checker) private(i int64, want, incident [32]byte, isAttack bool) {
+// private opens a leaf's private part and compares it with its commitments, with what an attack's leaf says, and the
+// packets with their hash.
+func (c *checker) private(i int64, want [32]byte, x *AttackLeaf) {
 	if c.public {
 		return
 	}
@@ -503,9 +527,9 @@ func (c *checker) private(i int64, want, incident [32]byte, isAttack bool) {
 		return
 	}
 	c.r.PrivateOpen++
-	if isAttack {
-		if incidentCommitment(p[fieldIncident]) != incident {
-			c.r.problem("leaf %d: its incident is not what the leaf committed to", i)
+	if x != nil {
+		if !p.agrees(x, i) {
+			c.r.problem("leaf %d: it does not say what its private part says", i)
 		}
 		c.packets(i, s, string(p[fieldPackets]))
 	}
@@ -538,9 +562,6 @@ func (c *checker) notRerun(i int64) {
 }
 
 func (c *checker) finish(end scanned) {
-	if end.size < c.point.Size {
-		c.r.problem("leaf %d cannot be read; the checkpoint signed %d leaves", end.size, c.point.Size)
-	}
 	c.locate(end.size)
 	if end.bad && end.size >= c.point.Size {
 		c.gap("broken bytes past the checkpoint: nothing there was acknowledged")

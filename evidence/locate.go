@@ -1,7 +1,12 @@
 package evidence
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -15,7 +20,7 @@ func (c *checker) heads(notes [][]byte, key string) bool {
 			return false
 		}
 		if p.Size > c.point.Size {
-			c.r.problem("the log was cut: an earlier checkpoint signed %d leaves, its own only %d", p.Size, c.point.Size)
+			c.r.first("the log was cut: an earlier checkpoint signed %d leaves, its own only %d", p.Size, c.point.Size)
 		}
 		c.earlier = append(c.earlier, p)
 	}
@@ -31,9 +36,10 @@ func (c *checker) against() {
 		}
 		if p.Root == c.tree.root() {
 			c.held = p.Size
+			c.r.Earlier++
 			continue
 		}
-		c.r.problem("leaves %d to %d: among them is one that an earlier checkpoint, of %d leaves and root %s, did not sign: this is another history",
+		c.r.first("leaves %d to %d: among them is one that an earlier checkpoint, of %d leaves and root %s, did not sign: this is another history",
 			c.held, p.Size-1, p.Size, p.Root)
 	}
 }
@@ -63,18 +69,25 @@ func (c *checker) derived(i int64, pos uint64, b []byte) {
 // locate says where the entries are not those that were signed. The tiles are derived from the leaves that were; so
 // whoever changed one without the other has shown where.
 func (c *checker) locate(read int64) {
+	for _, x := range append(c.hashes[:], c.offsets) {
+		if x.w != nil && x.n < x.w.size && c.r.Beyond == 0 && read >= c.point.Size {
+			c.r.problem("%s is longer than the entries need: %d bytes of %d", x.name, x.n, x.w.size)
+		}
+	}
 	signed := read >= c.point.Size && c.tree.root() == c.point.Root
 	switch {
 	case signed && c.differs < 0:
 	case signed:
-		c.r.problem("tile0 differs from the entries at byte %d, the hash of leaf %d", c.differs*tlog.HashSize, c.differs)
-	case c.differs < 0 && read < c.point.Size: // said already
+		c.r.first("tile0 differs from the entries at byte %d, the hash of leaf %d", c.differs*tlog.HashSize, c.differs)
 	case c.differs < 0:
-		c.r.problem("entries: not those that the checkpoint signed, and the tiles were made to fit; %s", c.between())
+		c.r.first("entries: not those that the checkpoint signed, and the tiles were made to fit; %s", c.between())
 	case c.tileRoot() == c.point.Root:
-		c.r.problem("leaf %d is not the one that the checkpoint signed: tile0 leads to the signed root and holds another hash for it", c.differs)
+		c.r.first("leaf %d is not the one that the checkpoint signed: tile0 leads to the signed root and holds another hash for it", c.differs)
 	default:
-		c.r.problem("entries: not those that the checkpoint signed, nor is tile0, which differs from leaf %d on; %s", c.differs, c.between())
+		c.r.first("entries: not those that the checkpoint signed, nor is tile0, which differs from leaf %d on; %s", c.differs, c.between())
+	}
+	if read < c.point.Size {
+		c.r.first("leaf %d cannot be read; the checkpoint signed %d leaves", read, c.point.Size)
 	}
 }
 
@@ -94,6 +107,28 @@ func (c *checker) tileRoot() (root tlog.Hash) {
 		t.add(tlog.Hash(b), func(int, tlog.Hash) {})
 	}
 	return t.root()
+}
+
+// written says where the files that are text are not as they are written: a change that alters nothing they say is one, too.
+func (c *checker) written(checkpoint []byte) {
+	want, _ := json.Marshal(c.form)
+	if have, err := os.ReadFile(filepath.Join(c.dir, "format")); err != nil || string(have) != string(want)+"\n" {
+		c.r.problem("format is not as it was written")
+	}
+	_, signatures, _ := strings.Cut(string(checkpoint), "\n\n")
+	for line := range strings.Lines(signatures) {
+		words := strings.Fields(line)
+		if _, err := base64.StdEncoding.Strict().DecodeString(words[len(words)-1]); err != nil {
+			c.r.problem("checkpoint is not as it was written: %v", err)
+		}
+	}
+}
+
+// unhidden says where seeds holds a line for a leaf that hides nothing.
+func (c *checker) unhidden(i int64) {
+	if line := c.slot(i); line != nil && [slotBytes]byte(line) != [slotBytes]byte{} {
+		c.r.problem("leaf %d hides nothing and has a line in seeds", i)
+	}
 }
 
 // slot is a leaf's line in seeds, nil if it is missing.

@@ -310,6 +310,14 @@ var risks = map[string]uint16{attack.Real: 0, attack.Decoy: 1, attack.NoRisk: 2}
 
 // leaf is the public part of a record.
 func (l *Log) leaf(r *attack.Record) (AttackLeaf, error) {
+	x, err := publicPart(r)
+	x.Sensor, x.Ruleset = l.opt.Sensor, l.ruleset
+	x.Ordinal = l.counters[2*x.Cell()] + 1
+	return x, err
+}
+
+// publicPart is what a record alone says of its leaf.
+func publicPart(r *attack.Record) (AttackLeaf, error) {
 	class := attack.ClassIndex(r.Class)
 	outcome, ok1 := outcomes[r.Outcome]
 	result, ok2 := results[r.Result]
@@ -321,8 +329,7 @@ func (l *Log) leaf(r *attack.Record) (AttackLeaf, error) {
 		Flags: risk, Class: uint16(class), OutcomeResult: outcome*3 + result, Severity: r.Severity,
 		ClosedAt: micro(r.ClosedAt), FirstSeen: micro(r.FirstSeen), LastSeen: micro(r.LastSeen),
 		Packets: r.Packets, PacketsStopped: r.PacketsStopped, Bytes: r.Bytes, BytesStopped: r.BytesStopped,
-		Observations: uint32(min(r.Observations, 1<<32-1)), Sensor: l.opt.Sensor, Proto: r.Target.Proto,
-		Stage: attack.Table()[class].Stage, Ruleset: l.ruleset,
+		Observations: uint32(min(r.Observations, 1<<32-1)), Proto: r.Target.Proto, Stage: attack.Table()[class].Stage,
 	}
 	for _, f := range []struct {
 		is   bool
@@ -346,7 +353,6 @@ func (l *Log) leaf(r *attack.Record) (AttackLeaf, error) {
 			x.Family = 4 + 2*uint8(ip.BitLen()/128)
 		}
 	}
-	x.Ordinal = l.counters[2*x.Cell()] + 1
 	return x, nil
 }
 

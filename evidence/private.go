@@ -3,7 +3,6 @@ package evidence
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -33,15 +32,31 @@ const (
 // Private is up to eight values; a nil one is absent.
 type Private [fieldCount][]byte
 
+// mac is HMAC-SHA-256 of a short message under a leaf's seed, without the allocations of crypto/hmac.
+func mac(seed, message []byte) [sha256.Size]byte {
+	const block = sha256.BlockSize
+	var inner [block + seedBytes]byte
+	var outer [block + sha256.Size]byte
+	for i := range block {
+		inner[i], outer[i] = 0x36, 0x5c
+	}
+	for i, b := range seed[:min(len(seed), block)] {
+		inner[i], outer[i] = inner[i]^b, outer[i]^b
+	}
+	h := sha256.Sum256(append(inner[:block], message...))
+	copy(outer[block:], h[:])
+	return sha256.Sum256(outer[:])
+}
+
 func salt(seed []byte, i int) []byte {
-	m := hmac.New(sha256.New, seed)
-	m.Write([]byte{byte(i)})
-	return m.Sum(nil)[:saltBytes]
+	m := mac(seed, []byte{byte(i)})
+	return m[:saltBytes]
 }
 
 // FieldCommitment is c_i for a value under its salt; nil is an absent value.
 func FieldCommitment(i int, salt, value []byte) [32]byte {
-	b := append([]byte{0x20, byte(i)}, salt...)
+	var room [1024]byte
+	b := append(append(room[:0], 0x20, byte(i)), salt...)
 	if value != nil {
 		b = be.AppendUint32(b, uint32(len(value)))
 		b = append(b, value...)
@@ -51,9 +66,11 @@ func FieldCommitment(i int, salt, value []byte) [32]byte {
 
 // commitment binds all fields under the leaf's seed.
 func (p *Private) commitment(seed []byte) [32]byte {
-	b := []byte{0x21}
+	var room [1 + fieldCount*sha256.Size]byte
+	b := append(room[:0], 0x21)
 	for i, v := range p {
-		c := FieldCommitment(i, salt(seed, i), v)
+		m := mac(seed, []byte{byte(i)})
+		c := FieldCommitment(i, m[:saltBytes], v)
 		b = append(b, c[:]...)
 	}
 	return sha256.Sum256(b)
@@ -76,9 +93,8 @@ func (p *Private) seal(seed []byte) []byte {
 
 // keystream is used for one message only: each leaf has a seed of its own.
 func keystream(seed []byte) cipher.Stream {
-	m := hmac.New(sha256.New, seed)
-	m.Write([]byte("values"))
-	block, _ := aes.NewCipher(m.Sum(nil)) // 32 bytes: never an error
+	key := mac(seed, []byte("values"))
+	block, _ := aes.NewCipher(key[:]) // 32 bytes: never an error
 	return cipher.NewCTR(block, make([]byte, aes.BlockSize))
 }
 
@@ -135,6 +151,14 @@ func split(r *attack.Record, k Key) (p Private, err error) {
 
 // joined is the record that split laid out, with its story told again.
 func joined(p *Private, leaf int64) (r attack.Record, err error) {
+	if r, err = laidOut(p, leaf); err == nil {
+		r.Retell()
+	}
+	return r, err
+}
+
+// laidOut is that record without its story.
+func laidOut(p *Private, leaf int64) (r attack.Record, err error) {
 	get := func(i int, v any) {
 		if e := json.Unmarshal(p[i], v); e != nil && err == nil {
 			err = fmt.Errorf("reading private part, field %d: %w", i, e)
@@ -147,8 +171,17 @@ func joined(p *Private, leaf int64) (r attack.Record, err error) {
 	get(fieldDetectors, &r.Detectors)
 	r.Subject = string(p[fieldSubject])
 	r.Evidence = attack.Evidence{Leaf: leaf, Packets: string(p[fieldPackets])}
-	if err == nil {
-		r.Retell()
-	}
 	return r, err
+}
+
+// agrees says whether an attack's leaf says what its private part says.
+func (p *Private) agrees(x *AttackLeaf, leaf int64) bool {
+	r, err := laidOut(p, leaf)
+	if err != nil {
+		return false
+	}
+	y, err := publicPart(&r)
+	y.Ordinal, y.Sensor, y.Ruleset, y.Private, y.Incident = x.Ordinal, x.Sensor, x.Ruleset, x.Private, x.Incident
+	y.Stage = x.Stage // the class table's, which may be another by now
+	return err == nil && y == *x && incidentCommitment(p[fieldIncident]) == x.Incident
 }

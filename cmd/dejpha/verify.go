@@ -13,9 +13,11 @@ import (
 )
 
 type verifyCmd struct {
-	Dir    string `arg:"" help:"The folder of a log (evidence), or the folder it lies in."`
-	Key    string `placeholder:"KEY" help:"Check against this verifier key from elsewhere, or a file that holds it."`
-	Attack int64  `placeholder:"LEAF" default:"-1" help:"Run the detection again on the packets of the attack sealed in this leaf."`
+	Dir     string   `arg:"" help:"The folder of a log (evidence), or the folder it lies in."`
+	Key     string   `placeholder:"KEY" help:"Check against this verifier key from elsewhere, or a file that holds it."`
+	Earlier []string `placeholder:"FILE" sep:"none" help:"A checkpoint of this log that was kept elsewhere: nothing may contradict it. Repeatable."`
+	Counts  bool     `help:"Recount what is public; leave private parts and packets closed. About a million leaves a second."`
+	Attack  int64    `placeholder:"LEAF" default:"-1" help:"Run the detection again on the packets of the attack sealed in this leaf."`
 }
 
 // Help is shown by verify -h.
@@ -49,7 +51,15 @@ func (c verifyCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	report, err := evidence.CheckAll(dir, key)
+	opt := evidence.CheckOptions{Key: key, Public: c.Counts}
+	for _, name := range c.Earlier {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return usage("--earlier: %v", err)
+		}
+		opt.Earlier = append(opt.Earlier, b)
+	}
+	report, err := evidence.Check(dir, opt)
 	if err != nil {
 		return coded{exitUsage, fmt.Errorf("cannot read the log: %w", err)}
 	}
