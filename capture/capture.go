@@ -112,7 +112,7 @@ func (r Reason) String() string {
 // Face is one interface of a live source: what it is, and its counts so far.
 type Face struct {
 	Name      string
-	Mode      string // "tap", "bridge" or "nfqueue"
+	Mode      string // "tap", "af-xdp", "bridge" or "nfqueue"
 	OnFailure string // of one in the way, while nobody answers: "pass" or "block"; "" for a tap
 	Filter    string // what the kernel shows, as it was written; "": everything
 	Down      bool

@@ -68,6 +68,7 @@ type Config struct {
 	BlockMode   string // off, rehearse, on
 	BlockWay    string // auto, xdp, nft, none
 	Interfaces  []string
+	Capture     string            // af-packet, af-xdp: the way they are watched
 	Filters     map[string]string // by interface: what cbpf.ReadFilter takes
 	Inline      Inline
 	Copied      [][2]string // of a suricata.yaml: pairs of interfaces copied to each other, packets stopped between them
@@ -133,7 +134,7 @@ func Default() *Config {
 			"FILE_DATA_PORTS": "[$HTTP_PORTS,110,143]", "FTP_PORTS": "21", "GENEVE_PORTS": "6081", "VXLAN_PORTS": "4789", "TEREDO_PORTS": "3544", "SIP_PORTS": "[5060, 5061]",
 		},
 		References: true, Midstream: true, StreamChecksums: true, Checksums: true,
-		BlockMode: "rehearse", BlockWay: "auto", StatsEvery: statsEvery,
+		Capture: "af-packet", BlockMode: "rehearse", BlockWay: "auto", StatsEvery: statsEvery,
 		EveFile: "eve.json", Memory: 512 << 20, Listen: "127.0.0.1:8470", State: "var",
 	}
 }

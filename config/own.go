@@ -20,6 +20,7 @@ type own struct {
 	Decoys     []string            `yaml:"decoys"`
 	Zones      map[string][]string `yaml:"zones"`
 	Interfaces []ownInterface      `yaml:"interfaces"`
+	Capture    string              `yaml:"capture"`
 	Inline     ownInline           `yaml:"inline"`
 	Rules      []string            `yaml:"rules"`
 	Guard      []string            `yaml:"guard"`
@@ -203,7 +204,7 @@ func (o *own) fill(c *Config) error {
 	c.Guard = o.Guard
 	c.Bypass.Depth = c.Bypass.Depth || o.Bypass.Depth
 	c.Bypass.TLS, c.Bypass.SSH = c.Bypass.TLS || o.Bypass.Encrypted, c.Bypass.SSH || o.Bypass.Encrypted
-	if err := o.blocks(c); err != nil {
+	if err := o.choices(c); err != nil {
 		return err
 	}
 	c.Protected, c.Authorised, c.Decoys, c.Zones, c.RuleFiles = o.Protected, o.Authorised, o.Decoys, o.Zones, o.Rules
@@ -234,13 +235,13 @@ func (o *own) fill(c *Config) error {
 	return nil
 }
 
-// blocks takes over what is said of blocking.
-func (o *own) blocks(c *Config) error {
+// choices takes over what is one of a few words.
+func (o *own) choices(c *Config) error {
 	for _, x := range []struct {
 		key, text string
 		to        *string
 		known     []string
-	}{{"block.mode", o.Block.Mode, &c.BlockMode, []string{"off", "rehearse", "on"}}, {"block.way", o.Block.Way, &c.BlockWay, []string{"auto", "xdp", "nft", "none"}}} {
+	}{{"capture", o.Capture, &c.Capture, []string{"af-packet", "af-xdp"}}, {"block.mode", o.Block.Mode, &c.BlockMode, []string{"off", "rehearse", "on"}}, {"block.way", o.Block.Way, &c.BlockWay, []string{"auto", "xdp", "nft", "none"}}} {
 		switch x.text { // YAML's words for the two
 		case "":
 			continue

@@ -25,6 +25,7 @@ const (
 	NetAdmin      Cap = unix.CAP_NET_ADMIN    // queues, nftables, programs on interfaces
 	BPF           Cap = unix.CAP_BPF          // maps and programs
 	PerfMon       Cap = unix.CAP_PERFMON      // programs that look into packets freely
+	IPCLock       Cap = unix.CAP_IPC_LOCK     // memory shared with AF_XDP, past the limit of locked memory
 	DACOverride   Cap = unix.CAP_DAC_OVERRIDE // files of other users
 	capsKnownMost     = 64
 )
@@ -40,6 +41,8 @@ func (c Cap) String() string {
 		return "CAP_BPF"
 	case PerfMon:
 		return "CAP_PERFMON"
+	case IPCLock:
+		return "CAP_IPC_LOCK"
 	case DACOverride:
 		return "CAP_DAC_OVERRIDE"
 	}

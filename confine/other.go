@@ -11,6 +11,7 @@ const (
 	NetAdmin
 	BPF
 	PerfMon
+	IPCLock
 	DACOverride
 )
 

@@ -12,7 +12,7 @@ import (
 // Inspected, Bypassed, Dropped, Shed and Undecodable.
 type Interface struct {
 	Name        string   `json:"name"`
-	Mode        string   `json:"mode"`       // "tap", "bridge", "nfqueue", or "" where the source does not tell
+	Mode        string   `json:"mode"`       // "tap", "af-xdp", "bridge", "nfqueue", or "" where the source does not tell
 	OnFailure   string   `json:"on_failure"` // "pass" or "block" while the shield is silent; "" for a tap
 	Filter      string   `json:"filter"`     // what is looked at; "": everything
 	Up          bool     `json:"up"`

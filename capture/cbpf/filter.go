@@ -1,6 +1,7 @@
 package cbpf
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,10 +23,13 @@ const (
 	compileFor = 20 * time.Second // that tcpdump may take
 )
 
+// emptyCapture is a file without frames: libpcap's format in little-endian order, Ethernet, frames of up to SnapLen bytes.
+var emptyCapture = []byte{0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0}
+
 // ReadFilter makes a filter for an interface out of what a person says: "file:NAME" is a file that holds what
 // `tcpdump -ddd` printed, everything else an expression of pcap-filter(7), which tcpdump is asked to compile for that
-// interface, because it knows the interface's link type and where the kernel keeps VLAN tags. "" is nil, everything.
-// The error is a *FilterError.
+// interface, because it knows the interface's link type and where the kernel keeps VLAN tags; name "" is for Ethernet frames as
+// files hold them, with their tags inside. Filter "" is nil, everything. The error is a *FilterError.
 func ReadFilter(name, filter string) ([]Instruction, error) {
 	filter = strings.TrimSpace(filter)
 	if filter == "" {
@@ -51,7 +55,13 @@ func ReadFilter(name, filter string) ([]Instruction, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), compileFor)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, tool, "-ddd", "-s", fmt.Sprint(SnapLen), "-i", name, "--", filter).Output()
+	from := []string{"-i", name}
+	if name == "" {
+		from = []string{"-r", "-"}
+	}
+	cmd := exec.CommandContext(ctx, tool, append(append([]string{"-ddd", "-s", fmt.Sprint(SnapLen)}, from...), "--", filter)...)
+	cmd.Stdin = bytes.NewReader(emptyCapture)
+	out, err := cmd.Output()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
 		return nil, &FilterError{filter, lastLine(string(failed.Stderr))}

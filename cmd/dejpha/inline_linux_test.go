@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dejpha/dejpha/capture/afxdp"
 	"github.com/dejpha/dejpha/capture/bridge"
 	"github.com/dejpha/dejpha/capture/nettest"
 )
@@ -45,6 +46,14 @@ type program struct {
 // start runs dejpha in the shield's namespace and waits until it stands there.
 func start(t *testing.T, l *nettest.Line, state string, args ...string) *program {
 	t.Helper()
+	p := launch(t, l, state, args...)
+	p.expect(t, "Standing in the way")
+	return p
+}
+
+// launch runs dejpha in the shield's namespace.
+func launch(t *testing.T, l *nettest.Line, state string, args ...string) *program {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +73,6 @@ func start(t *testing.T, l *nettest.Line, state string, args ...string) *program
 	}
 	go func() { p.done <- p.cmd.Wait() }()
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
-	p.expect(t, "Standing in the way")
 	return p
 }
 
@@ -87,7 +95,7 @@ func (p *program) expect(t *testing.T, text string) {
 		select {
 		case err := <-p.done:
 			p.done <- err
-			if strings.Contains(p.said(), bridge.ErrKernel.Error()) {
+			if strings.Contains(p.said(), bridge.ErrKernel.Error()) || strings.Contains(p.said(), afxdp.ErrKernel.Error()) {
 				t.Skip(p.said())
 			}
 			t.Fatalf("the program ended (%v) and said:\n%s", err, p.said())

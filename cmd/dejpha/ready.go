@@ -26,6 +26,7 @@ type keeper struct {
 	what    string // is watched
 	live    bool
 	diverts bool // it stands in the traffic's way
+	xdp     bool // interfaces are watched through AF_XDP
 	skips   bool // a rule or setting wishes that the kernel skips conversations
 }
 
@@ -125,7 +126,9 @@ func (k *keeper) bounds() confine.Options {
 	if k.live {
 		o.Keep = append(o.Keep, confine.NetRaw)
 	}
-	if k.live && (k.diverts || blocksOrDiverts(c)) {
+	if k.live && k.xdp { // an interface that comes back is taken again
+		o.Keep, o.BPF = append(o.Keep, confine.NetAdmin, confine.BPF, confine.PerfMon, confine.IPCLock), true
+	} else if k.live && (k.diverts || blocksOrDiverts(c)) {
 		o.Keep, o.BPF = append(o.Keep, confine.NetAdmin, confine.BPF, confine.PerfMon), true
 		o.Write = append(o.Write, "/sys/fs/bpf")
 	} else if k.live && k.skips {

@@ -1,19 +1,14 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/dejpha/dejpha/capture"
-	"github.com/dejpha/dejpha/capture/afpacket"
-	"github.com/dejpha/dejpha/capture/cbpf"
 	"github.com/dejpha/dejpha/config"
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/samples"
@@ -25,6 +20,7 @@ type runCmd struct {
 	engineFlags
 	inlineFlags
 	Watch  []string      `short:"i" name:"interface" placeholder:"IF" sep:"none" help:"Watch this interface. Repeatable. Default interfaces of the configuration; without any, the samples are played."`
+	XDP    []string      `name:"af-xdp" placeholder:"IF" sep:"none" help:"Take this interface's frames through AF_XDP: fast in drivers that do it without a copy; the machine's own network does not see them. Repeatable. Default interfaces of the configuration with capture: af-xdp."`
 	Pace   time.Duration `placeholder:"TIME" default:"120ms" help:"Time between two frames of the samples; 0: as fast as it goes."`
 	Rounds int           `placeholder:"N" default:"1" help:"How often the samples are played; 0: until it is stopped."`
 	Listen string        `placeholder:"ADDRESS:PORT" help:"Where the console listens; loopback only. Default console.listen, 127.0.0.1:8470."`
@@ -37,12 +33,12 @@ type runCmd struct {
 
 // Help is shown by run -h.
 func (runCmd) Help() string {
-	return "Example: dejpha run -i eth0\n         dejpha run -i eth0 --workers 4 not port 22\n         dejpha run --bridge eth1,eth2\n         dejpha run -q 0\n         dejpha run --pace 20ms --rounds 0 --skip 20m"
+	return "Example: dejpha run -i eth0\n         dejpha run -i eth0 --workers 4 not port 22\n         dejpha run --af-xdp eth2\n         dejpha run --bridge eth1,eth2\n         dejpha run -q 0\n         dejpha run --pace 20ms --rounds 0 --skip 20m"
 }
 
 // Run watches interfaces, or plays the project's own samples through the running shield, and tells of each attack.
 func (c *runCmd) Run(w *world) error {
-	setup, err := c.setup(w, c.options(c.Watch))
+	setup, err := c.setup(w, c.options(append(c.Watch, c.XDP...)))
 	if err != nil {
 		return err
 	}
@@ -59,19 +55,19 @@ func (c *runCmd) Run(w *world) error {
 	if at.On() {
 		return c.inTheWay(w, setup, at)
 	}
-	names := setup.Config.Interfaces
-	if len(c.Watch) > 0 {
-		names = c.Watch
+	names, xdp, err := c.watched(setup.Config)
+	if err != nil {
+		return err
 	}
 	if len(names) > 0 {
-		return c.live(w, setup, names)
+		return c.live(w, setup, names, xdp)
 	}
 	return c.samples(w, setup)
 }
 
 // live watches interfaces until it is interrupted.
-func (c *runCmd) live(w *world, setup *shield.Setup, names []string) error {
-	sources, err := c.listen(names, setup, w.say)
+func (c *runCmd) live(w *world, setup *shield.Setup, names []string, xdp bool) error {
+	sources, err := c.listen(names, xdp, setup, w.say)
 	if err != nil {
 		return captureError(err)
 	}
@@ -85,30 +81,6 @@ func (c *runCmd) live(w *world, setup *shield.Setup, names []string) error {
 	fmt.Fprintf(w.stdout, "Watching %s; what is counted is sealed in %s. Ctrl-C ends it.\n\n", strings.Join(names, ", "), filepath.Join(state, "evidence"))
 	show := &display{w: w, setup: setup, state: state, kind: evidence.Live, source: strings.Join(names, ", "), listen: c.Listen, off: c.NoPage}
 	return c.shielded(w, setup, show, shield.RunOptions{Live: sources, Stop: stop, Shutdown: quit})
-}
-
-// listen opens a source a worker for interfaces; each is named once, whatever the command line says.
-func (c *runCmd) listen(names []string, setup *shield.Setup, say func(string)) ([]capture.Live, error) {
-	o := afpacket.Options{Now: func() int64 { return time.Now().UnixNano() }, Say: say, Filters: map[string][]cbpf.Instruction{}, Texts: map[string]string{}}
-	for _, name := range names {
-		if slices.Contains(o.Interfaces, name) {
-			continue
-		}
-		o.Interfaces = append(o.Interfaces, name)
-		text := setup.Config.Filters[name]
-		if c.BPF != "" {
-			text = c.BPF
-		} else if len(c.Expression) > 0 {
-			text = strings.Join(c.Expression, " ")
-		}
-		code, err := cbpf.ReadFilter(name, text)
-		if err != nil {
-			return nil, err
-		}
-		o.Filters[name], o.Texts[name] = code, text
-	}
-	o.Bypass = setup.Bypasses()
-	return afpacket.OpenGroup(o, setup.Workers())
 }
 
 // inTheWay stands between attackers and their targets until it is interrupted.
@@ -157,6 +129,7 @@ func (c *runCmd) shielded(w *world, setup *shield.Setup, show *display, o shield
 		return err
 	}
 	defer k.close()
+	_, k.xdp, _ = c.watched(setup.Config)
 	k.skips = setup.Bypasses()
 	o.Ready, o.Reloading = k.ready, k.reloading
 	sum, err := setup.Run(o)
@@ -171,24 +144,6 @@ func (c *runCmd) shielded(w *world, setup *shield.Setup, show *display, o shield
 		err = cerr
 	}
 	return replayError(err)
-}
-
-// captureError gives an error of opening interfaces its exit code and says what helps.
-func captureError(err error) error {
-	if err := inlineError(err); err != nil {
-		return err
-	}
-	var unknown *afpacket.UnknownInterfaceError
-	var filter *cbpf.FilterError
-	switch {
-	case errors.As(err, &unknown), errors.As(err, &filter):
-		return coded{exitUsage, err}
-	case errors.Is(err, afpacket.ErrPrivilege):
-		return coded{exitPrivilege, fmt.Errorf("%w; it takes CAP_NET_RAW: run as root, or once `setcap cap_net_raw+ep` on this program", err)}
-	case errors.Is(err, afpacket.ErrKernel):
-		return coded{exitPrivilege, err}
-	}
-	return coded{exitFailed, err}
 }
 
 // signals yields when a signal came: HUP says that the record file was moved away, as log rotation does, USR2 that the
