@@ -111,7 +111,7 @@ func (j *Judged) unit() {
 		j.add("mixed-units", Lacks, fmt.Sprintf("Units are mixed: %s counts %s in one figure, and nobody said how many of each.", group(f.Count.Value), kindsText(kinds)))
 	case kinds[0] != "attacks":
 		j.add("unit", Remark, fmt.Sprintf("It counts %s; that is no count of attacks: one attack can be many of these, and many of these no attack.", kinds[0]))
-	default:
+	case f.Claim == "": // a claim file has its definition
 		j.add("definition", Remark, "Nobody said what one attack is; by another definition the same traffic gives another number.")
 	}
 }
@@ -365,7 +365,7 @@ func (j *Judged) proof(p Proof) {
 		return
 	}
 	said := fmt.Sprintf("The claim file %s holds and says: %s", f.Claim, p.Sentence)
-	differs := f.differs(&p)
+	differs, narrower := f.differs(&p)
 	switch {
 	case len(differs) > 0:
 		j.add("proof", Against, said+" That is not what was stated: "+strings.Join(differs, "; ")+".")
@@ -373,6 +373,8 @@ func (j *Judged) proof(p Proof) {
 		j.add("proof", Lacks, said+fmt.Sprintf(" But its log is a %s: it counted no traffic as it passed.", p.Kind))
 	case f.Count == nil || len(f.Windows) == 0:
 		j.add("proof", Lacks, said+" But the figure states no count or no window that could be compared with it.")
+	case len(narrower) > 0:
+		j.add("proof", Holds, said+" Count and window agree, but the figure does not say what the claim counts: "+strings.Join(narrower, "; ")+".")
 	case p.SelfCertified:
 		j.add("proof", Holds, said+fmt.Sprintf(" Count and window agree. The key (%s) is the claim's own, and anybody can make a log under a key of his own: with --key and the log's key from elsewhere this would be proven.", p.Key))
 	default:
@@ -380,30 +382,53 @@ func (j *Judged) proof(p Proof) {
 	}
 }
 
-// differs lists what a claim says otherwise than the figure.
-func (f *Figure) differs(p *Proof) []string {
-	var out []string
-	if f.Count != nil && !f.Count.meets(float64(p.Net), float64(p.Net)) {
-		out = append(out, fmt.Sprintf("it counts %s, stated are %s (%s)", group(float64(p.Net)), f.Count.stated(), f.Count.span()))
+// differs lists what a claim says otherwise than the figure, and what one of the two narrows down and the other does not.
+func (f *Figure) differs(p *Proof) (out, narrower []string) {
+	net := float64(p.Net)
+	if f.Count != nil && !f.Count.meets(net, net) {
+		out = append(out, fmt.Sprintf("it counts %s, stated are %s (rounding allows %s)", group(net), f.Count.stated(), f.Count.span()))
 	}
 	if f.Count != nil && len(f.Count.Kinds) > 0 && !sameKinds(f.Count.Kinds, []string{p.Unit}) {
 		out = append(out, fmt.Sprintf("it counts %s, the figure %s", p.Unit, kindsText(f.Count.Kinds)))
 	}
 	if len(f.Windows) > 0 {
-		w := &f.Windows[0]
-		if c := between(p.From, p.To, time.Minute); w.placed() && !w.same(c) {
+		w, c := &f.Windows[0], between(p.From, p.To, time.Minute)
+		if w.placed() && !w.same(c) {
 			out = append(out, fmt.Sprintf("its window is %s, that of the figure %s", c.String(), w.String()))
 		}
 	}
 	for _, x := range []struct {
 		name, mine string
 		theirs     []string
-	}{{"class", f.Class, p.Classes}, {"outcome", f.Outcome, p.Outcomes}, {"side", f.Side, p.Sides}} {
-		if strings.Join(x.theirs, ", ") != x.mine {
-			out = append(out, fmt.Sprintf("it counts %s %s, the figure %s", x.name, orAll(strings.Join(x.theirs, ", ")), orAll(x.mine)))
+	}{{"class", f.Class, p.Classes}, {"outcome", f.Outcome, p.Outcomes}, {"side", f.Side, p.Sides}, {"risk", "", p.Risks}, {"result", "", p.Results}} {
+		theirs := strings.Join(x.theirs, " or ")
+		mine := x.mine
+		if mine == "" && f.speaksOf(x.theirs) {
+			continue
+		}
+		switch {
+		case strings.EqualFold(theirs, mine):
+		case mine != "" && theirs != "":
+			out = append(out, fmt.Sprintf("it counts %s %s, the figure %s", x.name, theirs, mine))
+		default:
+			narrower = append(narrower, fmt.Sprintf("%s: the claim %s, the figure %s", x.name, orAll(theirs), orAll(mine)))
 		}
 	}
-	return out
+	return out, narrower
+}
+
+// foiledWords are those that people use for what a claim calls foiled.
+var foiledWords = []string{"foil", "thwart", "repel", "stopp", "block", "prevent", "avert"}
+
+// speaksOf says whether the sentence names all of a claim's selection.
+func (f *Figure) speaksOf(names []string) bool {
+	low := strings.ToLower(f.Sentence)
+	for _, n := range names {
+		if !strings.Contains(low, n) && !strings.Contains(low, strings.ReplaceAll(n, "-", " ")) && (n != "foiled" || !hasAny(low, foiledWords...)) {
+			return false
+		}
+	}
+	return len(names) > 0
 }
 
 func orAll(s string) string {

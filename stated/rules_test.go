@@ -101,7 +101,8 @@ func TestProof(t *testing.T) {
 		{"broken", func(p *Proof) { p.Err = "the path does not lead to the root" }, Contradictory},
 		{"another count", func(p *Proof) { p.Net++ }, Contradictory},
 		{"another window", func(p *Proof) { p.To = at("2026-11-30") }, Contradictory},
-		{"another outcome", func(p *Proof) { p.Outcomes = nil }, Contradictory},
+		{"another outcome", func(p *Proof) { p.Outcomes = []string{"observed"} }, Contradictory},
+		{"all outcomes", func(p *Proof) { p.Outcomes = nil }, Contradictory},
 		{"of a recording", func(p *Proof) { p.Kind = "recording" }, Contradictory}, // unproven, and the other figure says otherwise
 		{"under its own key", func(p *Proof) { p.SelfCertified = true }, Contradictory},
 	} {
@@ -118,6 +119,14 @@ func TestProof(t *testing.T) {
 	}
 	// Alone, an own key and a recording prove nothing and contradict nothing.
 	list, _ := Read("f.json", []byte(`{"count":1234,"unit":"attacks","outcome":"foiled","window":"2026-11","claim":"c"}`))
+	if got := Judge(list, map[string]Proof{"c": good}); got[0].Verdict != Proven {
+		t.Errorf("not proven: %s", told(got))
+	}
+	p := good
+	p.Classes = []string{"scan"}
+	if got := Judge(list, map[string]Proof{"c": p}); got[0].Verdict != Partly {
+		t.Errorf("a claim of one class: %s", told(got))
+	}
 	for want, with := range map[Verdict]func(*Proof){Partly: func(p *Proof) { p.SelfCertified = true }, Unverifiable: func(p *Proof) { p.Kind = "demo" }} {
 		p := good
 		with(&p)

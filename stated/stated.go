@@ -101,6 +101,7 @@ type Proof struct {
 	Outcomes      []string
 	Sides         []string
 	Risks         []string
+	Results       []string
 	Sentence      string
 	Coverage      string // in words
 }

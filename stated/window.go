@@ -41,6 +41,9 @@ func (w *Window) String() string {
 	if !w.placed() {
 		return fmt.Sprintf("%s days", four(w.Days))
 	}
+	if w.From.Truncate(day) != w.From || w.To.Truncate(day) != w.To {
+		return w.From.Format("2 Jan 2006 15:04") + " to " + w.To.Format("2 Jan 2006 15:04")
+	}
 	last := w.To
 	if w.To.Equal(w.To.Truncate(day)) {
 		last = w.To.Add(-day)
@@ -272,6 +275,8 @@ func lengthOnly(s string) *Window {
 	return nil
 }
 
+const phraseTokens = 18 // "from 2026-11-01 00:10 to 2026-11-01 00:40"
+
 // windowIn looks for the words of a window in a sentence.
 func windowIn(sentence string, said time.Time, since *Window) *Window {
 	t := tokens(sentence)
@@ -283,7 +288,7 @@ func windowIn(sentence string, said time.Time, since *Window) *Window {
 			continue
 		}
 		// The longest phrase that is a window counts.
-		for n := min(len(t), i+9); n > i; n-- {
+		for n := min(len(t), i+phraseTokens); n > i; n-- {
 			phrase := strings.TrimSpace(sentence[t[i].at:t[n-1].end])
 			if w := parseWindow(phrase, said, since); w != nil && w.placed() {
 				return w

@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
+	"github.com/dejpha/dejpha/claim"
 	"github.com/dejpha/dejpha/stated"
 )
 
 type claimCheckCmd struct {
 	File string `arg:"" help:"A file of figures that somebody stated (JSON; docs/stated.md)."`
+	Key  string `placeholder:"KEY" help:"Check claim files that are named against this verifier key from elsewhere, or a file that holds it."`
 	JSON bool   `name:"json" help:"Write what was found as JSON."`
 }
 
@@ -20,6 +23,7 @@ func (claimCheckCmd) Help() string {
 A file of figures is a list such as
   [{"sentence": "33 million attacks were foiled last year.", "count": 33000000, "unit": "attacks",
     "window": {"from": "2018-01-01", "to": "2018-12-31"}, "source": "a newspaper"}]
+With "claim": "claim.json" a figure names the claim file that is said to prove it.
 
 Exit code 4: at least one of them is contradictory.`
 }
@@ -42,7 +46,11 @@ func (c claimCheckCmd) Run(w *world) error {
 	if err != nil {
 		return coded{exitUsage, err}
 	}
-	judged := stated.Judge(figures, nil)
+	proofs, err := c.proofs(figures)
+	if err != nil {
+		return err
+	}
+	judged := stated.Judge(figures, proofs)
 	if c.JSON {
 		if err := stated.PrintJSON(w.stdout, judged); err != nil {
 			return err
@@ -54,4 +62,42 @@ func (c claimCheckCmd) Run(w *world) error {
 		return coded{exitWrong, fmt.Errorf("%s: %d of %d figures cannot hold as stated", c.File, n, len(judged))}
 	}
 	return nil
+}
+
+// proofs checks the claim files that figures name, beside the file of figures.
+func (c claimCheckCmd) proofs(figures []stated.Figure) (map[string]stated.Proof, error) {
+	key, err := verifierKey(c.Key)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]stated.Proof{}
+	for _, f := range figures {
+		if _, done := out[f.Claim]; done || f.Claim == "" {
+			continue
+		}
+		name := f.Claim
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(filepath.Dir(c.File), name)
+		}
+		file, err := readClaim(name)
+		if err != nil {
+			return nil, usage("%s:%d: claim: %w", c.File, f.Line, err)
+		}
+		out[f.Claim] = proofOf(file.One, key)
+	}
+	return out, nil
+}
+
+// proofOf is what a claim file shows, for a figure to be compared with.
+func proofOf(c *claim.Claim, key string) stated.Proof {
+	r := c.Check(key)
+	p := stated.Proof{
+		Key: r.Fingerprint, SelfCertified: r.SelfCertified, Kind: c.Log.Kind, Unit: c.Unit, Net: uint64(max(c.Count.Net, 0)), From: c.Window.From.Go(), To: c.Window.To.Go(),
+		Classes: c.Select.Class, Outcomes: c.Select.Outcome, Results: c.Select.Result, Risks: c.Select.Risk, Sides: c.Select.Side, Sentence: c.Sentence,
+		Coverage: fmt.Sprintf("Of %.0f seconds at least %.0f were watched.", c.Coverage.Seconds, c.Coverage.Watched),
+	}
+	if !r.OK() {
+		p.Err = r.Problems[0]
+	}
+	return p
 }

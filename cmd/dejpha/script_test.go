@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -29,12 +30,13 @@ func TestScripts(t *testing.T) {
 			if err != nil || len(names) == 0 {
 				return fmt.Errorf("the samples are missing: %w", err)
 			}
+			names = append(names, "../../claim/testdata/claim.json")
 			for _, name := range names {
 				b, err := os.ReadFile(name)
 				if err != nil {
 					return err
 				}
-				if err := os.WriteFile(filepath.Join(e.WorkDir, filepath.Base(name)), b, 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(e.WorkDir, strings.Replace(filepath.Base(name), "claim.json", "claim-sample.json", 1)), b, 0o600); err != nil {
 					return err
 				}
 			}
