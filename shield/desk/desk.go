@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/config"
@@ -29,6 +30,8 @@ type Desk struct {
 	Rules   *ruleset.Reloader
 	Reload  func() error // and it says how it went
 	Config  *config.Config
+
+	last atomic.Pointer[figures.Figures] // as they stood when they were last asked for
 }
 
 // Act is what a person does to the blocks.
@@ -113,8 +116,15 @@ func (d *Desk) Undo(prefix, why string) error {
 // Interfaces implements console.Operator.
 func (d *Desk) Interfaces() ([]console.Interface, error) {
 	f, err := d.Figures()
-	if err != nil {
+	switch {
+	case err == nil:
+		d.last.Store(f)
+	case !errors.Is(err, control.ErrEnded):
 		return nil, err
+	default: // the console stays up after the run
+		if f = d.last.Load(); f == nil {
+			return nil, nil
+		}
 	}
 	out := []console.Interface{}
 	for i := range f.Faces {

@@ -51,6 +51,12 @@ export interface Block { prefix: string; by: string; attack: number; since_ms: n
 export interface Price { since_ms: number; blocks: number; hosts: number; stopped: number; cost: number; perhaps: number; besides: number }
 export interface Blocks { way: string; mode: "on" | "rehearsal" | "off" | "none"; total: number; items: Block[]; price: Price | null }
 
+export interface Reason { why: string; packets: number }
+export interface Interface extends Fate { name: string; mode: "tap" | "bridge" | "nfqueue" | ""; on_failure: "pass" | "block" | ""; filter: string; up: boolean; bypassed_by: Reason[]; shed_by: Reason[] }
+export interface Interfaces { items: Interface[] }
+export interface Refused { file: string; line: number; column: number; sid: number; message: string }
+export interface RuleSet { on: boolean; busy: boolean; since_ms: number; loaded: number; refused: number; refusals: Refused[] }
+
 /** What the server said in place of an answer; status 0 when it could not be reached. */
 export class Refusal extends Error {
   constructor(readonly status: number, message: string) { super(message); }

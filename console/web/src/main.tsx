@@ -12,6 +12,7 @@ import { Enter } from "./views/enter";
 import { Ledger } from "./views/ledger";
 import { Origins } from "./views/origins";
 import { Overview } from "./views/overview";
+import { Rules } from "./views/rules";
 
 function App() {
   const [state, set] = useState<string>();
@@ -27,7 +28,7 @@ function App() {
   return <House leave={() => ask("/api/logout", {}).then(() => set("login"))} />;
 }
 
-const rooms: [string, string][] = [["/", "Overview"], ["/attacks", "Attacks"], ["/origins", "Origins"], ["/blocks", "Blocks"], ["/ledger", "Ledger"]];
+const rooms: [string, string][] = [["/", "Overview"], ["/attacks", "Attacks"], ["/origins", "Origins"], ["/blocks", "Blocks"], ["/rules", "Rules"], ["/ledger", "Ledger"]];
 
 function House({ leave }: { leave: () => void }) {
   const route = useRoute();
@@ -56,6 +57,7 @@ function House({ leave }: { leave: () => void }) {
           route.path === "/attacks" ? <Attacks query={route.query} /> :
           route.path === "/origins" ? <Origins query={route.query} status={status.value} /> :
           route.path === "/blocks" ? <Blocks /> :
+          route.path === "/rules" ? <Rules /> :
           route.path === "/ledger" ? <Ledger /> :
           <section><h1>Nothing here</h1><p>This address names no room. <a href="/">To the overview</a></p></section>}
       </main>

@@ -63,6 +63,11 @@ async function post(shield, req, res, name) {
     shield.undone = body;
     return shield.blocks?.length === before ? answer(res, 404, { error: `${body.prefix} is not blocked` }) : answer(res, 200, { prefix: body.prefix });
   }
+  if (name === "rules/reload") {
+    shield.reloads = (shield.reloads ?? 0) + 1;
+    await new Promise((r) => setTimeout(r, 150)); // long enough that a second press would come in between
+    return shield.broken ? answer(res, 400, { error: shield.broken }) : answer(res, 200, { said: "rules reloaded in 0.21 s: 41 in force, 0 refused; tried on 900 built-in packets; 12 of 12 searches are the old ones" });
+  }
   if (name === "setup") {
     if (body.token !== token) return answer(res, 403, { error: "the setup token is wrong; take the newest address printed at the start" });
     if (body.password.length < 10) return answer(res, 400, { error: "the password needs at least 10 characters" });
@@ -163,6 +168,12 @@ const rooms = {
     answer(res, 200, { way: "XDP native on eth0", mode: s.kind === "live" ? "on" : "rehearsal", total: s.blocks.length, items: s.blocks,
       price: s.kind === "live" ? null : { since_ms: Date.UTC(2026, 4, 11, 6), blocks: 14, hosts: 12, stopped: 45331, cost: 3, perhaps: 21, besides: 2 } });
   },
+  interfaces: (s, res) => answer(res, 200, { items: s.kind !== "live" ? [] : [
+    { name: "eth0", mode: "tap", on_failure: "", filter: `not host ${hostile}`, up: true, received: 1200345, inspected: 900000, bypassed: 300300, dropped: 0, shed: 0, undecodable: 45, bypassed_by: [{ why: "tls", packets: 300000 }, { why: "rule", packets: 300 }], shed_by: [] },
+    { name: "eth1", mode: "bridge", on_failure: "block", filter: "", up: false, received: 70, inspected: 60, bypassed: 0, dropped: 3, shed: 7, undecodable: 0, bypassed_by: [], shed_by: [{ why: "blocked", packets: 7 }] },
+  ] }),
+  rules: (s, res) => answer(res, 200, s.reloads && !s.broken ? { on: true, busy: false, since_ms: Date.UTC(2026, 4, 11, 7), loaded: 41, refused: 0, refusals: [] } : {
+    on: s.attacks.length > 0, busy: false, since_ms: Date.UTC(2026, 4, 11, 6), loaded: 40, refused: 1, refusals: [{ file: "rules/web.rules", line: 12, column: 34, sid: 9001, message: `unknown keyword "contnet" in ${hostile}` }] }),
   events: (s, res) => {
     res.writeHead(200, { "Content-Type": "text/event-stream" });
     res.write(": open\n\n");

@@ -43,7 +43,7 @@ async function changed(page, from) {
 }
 
 const views = [["overview", "/", ".stack canvas"], ["attacks", "/attacks", "tbody tr"], ["attack", "/attacks/1", ".verdict.right"], ["open attack", "/attacks/240", ".hex"],
-  ["origins", "/origins", ".map circle"], ["blocks", "/blocks", "[data-blocks='2']"], ["ledger", "/ledger", ".stack canvas"], ["nowhere", "/nothing", "h1"], ["empty list", "/attacks?q=zzzz", "[data-total='0']"]];
+  ["origins", "/origins", ".map circle"], ["blocks", "/blocks", "[data-blocks='2']"], ["rules", "/rules", "[data-rules='40']"], ["ledger", "/ledger", ".stack canvas"], ["nowhere", "/nothing", "h1"], ["empty list", "/attacks?q=zzzz", "[data-total='0']"]];
 
 describe("made-up attacks", () => {
   before(async () => {
@@ -117,6 +117,55 @@ describe("made-up attacks", () => {
     await page.locator("[data-blocks='1']").waitFor();
     assert.deepEqual(page.strange, []);
     await page.context().close();
+    await own.close();
+  });
+
+  test("rules are reloaded with the keyboard, and an error names file and line", options, async () => {
+    const own = await start({ kind: "live" });
+    const cookies = await enter(own);
+    const page = await inside({}, own, cookies);
+    await view(page, "/rules", "[data-rules='40']", own);
+    assert.match(await page.locator("[data-refused='1'] tbody tr").innerText(), /rules\/web\.rules:12:34\s+9001\s+unknown keyword/);
+    const button = page.getByRole("button", { name: "Reload the rules" });
+    own.shield.broken = `rules/web.rules:13:5: unknown keyword in ${hostile}`;
+    await button.focus();
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Enter"); // nothing more happens while it works
+    await page.locator("[data-wrong]").waitFor();
+    assert.match(await page.locator("[data-wrong]").innerText(), /rules in force stay: rules\/web\.rules:13:5: unknown keyword/);
+    assert.equal(own.shield.reloads, 1, "a second press reloaded a second time");
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), "Reload the rules", "the focus was lost");
+    const seen = await page.evaluate(look);
+    assert.deepEqual([seen.weak, seen.unnamed, seen.wide], [[], [], 0]);
+    own.shield.broken = "";
+    await page.keyboard.press("Space");
+    await page.getByText("rules reloaded in 0.21 s").waitFor();
+    assert.equal(await page.locator("[data-wrong]").count(), 0, "the old error is still there");
+    own.change();
+    await page.locator("[data-rules='41']").waitFor();
+    await page.locator("[data-refused='0']").waitFor();
+    assert.equal(await page.locator("img[src=x]").count(), 0);
+    assert.deepEqual(page.strange, []);
+    await page.context().close();
+    await own.close();
+  });
+
+  test("interfaces and their ledger", options, async () => {
+    const own = await start({ kind: "live" });
+    const cookies = await enter(own);
+    for (const width of [1280, 375]) {
+      const page = await inside({ width }, own, cookies);
+      await view(page, "/ledger", "[data-interfaces='2']", own);
+      const [first, second] = await page.locator("[data-interfaces] tbody tr").allInnerTexts();
+      for (const part of ["eth0 up", "watched", hostile, "1\u202f200\u202f345", "300\u202f000: encrypted by TLS", "300: a rule says bypass"]) assert.ok(first.includes(part), `${part} is missing in ${first}`);
+      for (const part of ["eth1 down", "as a bridge; traffic is stopped while the shield is silent", "everything", "7: the source is blocked"]) assert.ok(second.includes(part), `${part} is missing in ${second}`);
+      const numbers = await page.locator("[data-interfaces] tbody tr").evaluateAll((rows) => rows.map((r) => [...r.querySelectorAll("td.n")].map((e) => Number(e.textContent.replaceAll("\u202f", "")))));
+      for (const [received, ...parts] of numbers) assert.equal(parts.reduce((a, b) => a + b), received);
+      const seen = await page.evaluate(look);
+      assert.deepEqual([seen.weak, seen.unnamed, seen.wide], [[], [], 0]);
+      assert.deepEqual(page.strange, []);
+      await page.context().close();
+    }
     await own.close();
   });
 

@@ -82,7 +82,7 @@ describe("the real program", () => {
     if (folder) rmSync(folder, { recursive: true });
   });
 
-  const wanted = { "/": ".figure", "/attacks": "[data-total]", "/origins": ".map .land", "/ledger": "[data-balanced]" };
+  const wanted = { "/": ".figure", "/attacks": "[data-total]", "/origins": ".map .land", "/rules": "[data-rules]", "/ledger": "[data-balanced]" };
   const view = async (path) => {
     await page.goto(url + path.slice(1));
     await page.locator(wanted[path.replace(/\?.*/, "")] ?? "article.attack").first().waitFor();
@@ -184,11 +184,24 @@ describe("the real program", () => {
     await shoot(page, "ledger");
   });
 
+  test("the rules are reloaded from the page", options, async () => {
+    await page.goto(`${url}rules`);
+    const loaded = await page.locator("[data-rules]").getAttribute("data-rules");
+    assert.ok(Number(loaded) > 100, `${loaded} rules`);
+    await page.getByRole("button", { name: "Reload the rules" }).click();
+    await page.getByText(/(rules reloaded in .* s: \d+ in force, 0 refused)|(the shield has ended its run)/).waitFor({ timeout: 60_000 });
+    assert.equal(await page.locator("[data-rules]").getAttribute("data-rules"), loaded);
+    const cookie = (await page.context().cookies()).map((c) => `${c.name}=${c.value}`).join();
+    const own = { Cookie: cookie, Host: `127.0.0.1:${port}`, "Content-Type": "application/json" };
+    assert.equal((await ask(port, "POST", "/api/rules/reload", { ...own, Origin: "http://evil.example" }, "{}")).code, 403);
+    assert.equal((await ask(port, "POST", "/api/rules/reload", { ...own, Cookie: "", Origin: url.slice(0, -1) }, "{}")).code, 401);
+  });
+
   test("every view can be read, wide and narrow, light and dark", options, async () => {
     const cookies = await page.context().storageState();
     for (const [width, dark] of [[1280, true], [375, false]]) {
       const p = await open(browser, url, { width, dark, storageState: cookies });
-      for (const path of ["/", "/attacks", "/attacks/1", "/origins", "/ledger"]) {
+      for (const path of ["/", "/attacks", "/attacks/1", "/origins", "/rules", "/ledger"]) {
         await p.goto(url + path.slice(1));
         await p.locator(wanted[path] ?? ".verdict.right").first().waitFor();
         const seen = await p.evaluate(look);

@@ -1,4 +1,4 @@
-import type { Fate, Ledger as Answer } from "../api";
+import type { Fate, Interface, Interfaces, Ledger as Answer, Reason } from "../api";
 import { useAnswer } from "../live";
 import { Shown } from "../parts";
 import { Stack } from "../plot";
@@ -22,6 +22,7 @@ export function Ledger() {
         <>
           <p class={`verdict ${l.balanced ? "right" : "wrong"}`} data-balanced={l.balanced} aria-live="polite">{sentence(l)}</p>
           <section><h2>Packets by fate</h2><Totals l={l} /></section>
+          <ByInterface />
           <section><h2>Minute by minute</h2>{l.minutes.length ? <Minutes l={l} /> : <p class="quiet">No minute has passed yet. The first appears here by itself.</p>}</section>
         </>
       )}</Shown>
@@ -78,4 +79,48 @@ function Minutes({ l }: { l: Answer }) {
       </details>
     </>
   );
+}
+
+const modes: Record<Interface["mode"], string> = { tap: "watched", bridge: "in the way, as a bridge", nfqueue: "in the way, at the firewall's queue", "": "watched" };
+const failures: Record<Interface["on_failure"], string> = { "": "", pass: "traffic passes while the shield is silent", block: "traffic is stopped while the shield is silent" };
+
+const whys: Record<string, string> = {
+  rule: "a rule says bypass", bytes: "the conversation was long enough", depth: "past the depth of reassembly", tls: "encrypted by TLS", ssh: "encrypted by SSH",
+  unwatched: "nobody stood in the way", overrun: "more waited than there is room for", blocked: "the source is blocked", damaged: "a ring block's headers lied",
+};
+
+/** Each interface of a live run, and the fate of its packets. */
+function ByInterface() {
+  const asked = useAnswer<Interfaces>("/api/interfaces");
+  return (
+    <section>
+      <h2>By interface</h2>
+      <Shown asked={asked}>{({ items }) => (items.length ? <Faces items={items} /> : <p class="quiet" data-interfaces="0">No interface is watched: this run plays recordings.</p>)}</Shown>
+    </section>
+  );
+}
+
+function Faces({ items }: { items: Interface[] }) {
+  return (
+    <div class="wide">
+      <table data-interfaces={items.length}>
+        <thead><tr><th scope="col">Interface</th><th scope="col">How</th><th scope="col">Filter</th><th scope="col" class="n">received</th>{fates.map(([k, name]) => <th scope="col" class="n" key={k}>{name}</th>)}<th scope="col">Why not inspected</th></tr></thead>
+        <tbody>{items.map((x) => (
+          <tr key={x.name} class={lostOf(x) || !x.up ? "lost" : ""}>
+            <th scope="row"><code>{x.name}</code> {x.up ? "up" : <strong>down</strong>}</th>
+            <td>{modes[x.mode]}{x.on_failure && <>; {failures[x.on_failure]}</>}</td>
+            <td>{x.filter ? <code>{x.filter}</code> : "everything"}</td>
+            <td class="n">{number(x.received)}</td>
+            {fates.map(([k]) => <td class="n" key={k}>{number(x[k])}</td>)}
+            <td><Reasons of={[...x.bypassed_by, ...x.shed_by]} /></td>
+          </tr>
+        ))}</tbody>
+      </table>
+    </div>
+  );
+}
+
+function Reasons({ of }: { of: Reason[] }) {
+  if (!of.length) return <>–</>;
+  return <>{of.map((r, i) => <span class="nowrap" key={r.why}>{i > 0 && ", "}{number(r.packets)}: {whys[r.why] ?? r.why}</span>)}</>;
 }
