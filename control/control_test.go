@@ -57,7 +57,7 @@ func TestClientAndServerUnderstandEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	var list struct{ Commands []string }
-	if err := c.Ask("command-list", nil, &list); err != nil || strings.Join(list.Commands, " ") != "break command-list echo fail" {
+	if err := c.Ask("command-list", nil, &list); err != nil || strings.Join(list.Commands, " ") != "break command-list echo fail help" {
 		t.Fatal(list, err)
 	}
 	if n := s.Counts(); n != (Counts{Asked: 4, Refused: 1, Faults: 1}) {

@@ -66,7 +66,7 @@ func Serve(path string, commands map[string]Command) (*Server, error) {
 	}
 	s := &Server{path: path, listener: l, commands: map[string]Command{}, uid: os.Geteuid(), conns: map[net.Conn]bool{}}
 	maps.Copy(s.commands, commands)
-	s.commands["command-list"] = s.list
+	s.commands["command-list"], s.commands["help"] = s.list, s.list
 	s.done.Add(1)
 	go s.accept()
 	return s, nil

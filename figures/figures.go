@@ -28,6 +28,8 @@ type Figures struct {
 	Decisions  map[string]uint64 `json:"decisions"`
 	Recent     []string          `json:"recent"` // the last attacks, a line each, newest first
 
+	Blocks Blocks `json:"blocks"`
+
 	Rules   int `json:"rules"`
 	Refused int `json:"rules_refused"`
 
@@ -54,6 +56,35 @@ type Face struct {
 	Ledger     Ledger            `json:"ledger"`
 	BypassedBy map[string]uint64 `json:"bypassed_by,omitempty"`
 	ShedBy     map[string]uint64 `json:"shed_by,omitempty"`
+}
+
+// Blocks is what is blocked and limited, and what that stopped.
+type Blocks struct {
+	Mode    string   `json:"mode"` // on, rehearsal, off; "": a run of this kind blocks nobody
+	Way     string   `json:"way"`  // how the kernel blocks
+	InForce int      `json:"in_force"`
+	Limits  int      `json:"limits"`
+	Dropped uint64   `json:"dropped"` // packets, by the kernel, because their source is blocked; since its tables were made
+	Limited uint64   `json:"limited"` // packets that were past a limit, likewise
+	Fallen  uint64   `json:"fallen"`  // decisions that were not carried out: too many waited
+	Last    *Blocked `json:"last,omitempty"`
+}
+
+// Blocked is one block.
+type Blocked struct {
+	Prefix string `json:"prefix"`
+	By     string `json:"by"` // the policy's line, or a person
+	Attack uint64 `json:"attack,omitempty"`
+	Since  int64  `json:"since"` // ns since 1970 UTC
+}
+
+// Stopped is how many packets were stopped for their source, by the kernel or by workers in the way.
+func (f *Figures) Stopped() uint64 {
+	n := f.Blocks.Dropped
+	for i := range f.Faces {
+		n += f.Faces[i].ShedBy["blocked"]
+	}
+	return n
 }
 
 // Worker is one worker's own, as it stood at its last tick of the clock, a second ago at most.
@@ -114,7 +145,7 @@ func (f *Figures) Counters() map[string]any {
 		"tcp":     map[string]any{"sessions": s.Sessions, "active_sessions": s.LiveStreams, "reassembly_gap": s.Gaps, "reassembly_memuse": s.Buffered},
 		"detect":  map[string]any{"alert": f.Alerts, "engines": []any{map[string]any{"id": 0, "rules_loaded": f.Rules, "rules_failed": f.Refused}}},
 		"dejpha": map[string]any{"ledger": f.Ledger, "attacks": f.Attacks, "attacks_open": f.Open, "attacks_by_class": f.ByClass,
-			"attacks_by_outcome": f.ByOutcome, "decisions": f.Decisions},
+			"attacks_by_outcome": f.ByOutcome, "decisions": f.Decisions, "blocks": f.Blocks, "interfaces": f.Faces},
 	}
 }
 

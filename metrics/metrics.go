@@ -37,6 +37,12 @@ var (
 	rules     = describe("rules", "Rules by state: loaded or refused.", "state")
 	memory    = describe("memory_bytes", "Memory in use by pool.", "pool")
 	uptime    = describe("uptime_seconds", "Seconds since the start.")
+	faces     = describe("interface_packets_total", "Packets by interface and fate.", "interface", "fate")
+	faceUp    = describe("interface_up", "1 if the interface is up.", "interface")
+	bypassed  = describe("bypassed_packets_total", "Bypassed packets by interface and why.", "interface", "why")
+	blocks    = describe("blocks", "Blocks in force.")
+	limits    = describe("limits", "Limits on unproven traffic in force.")
+	stopped   = describe("stopped_packets_total", "Packets stopped because of a block of their source, or of a limit.", "by")
 	up        = describe("up", "1 if the merge point answered; else nothing but this is served.")
 	build     = describe("build_info", "1, with the version.", "version")
 )
@@ -52,7 +58,7 @@ type collector struct {
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{packets, bytes, flows, liveFlows, evicted, sessions, gaps, broken, worker, alerts, attacks, outcomes, open, decisions, rules, memory, uptime, up, build} {
+	for _, d := range []*prometheus.Desc{packets, bytes, flows, liveFlows, evicted, sessions, gaps, broken, worker, alerts, attacks, outcomes, open, decisions, rules, memory, uptime, up, build, faces, faceUp, bypassed, blocks, limits, stopped} {
 		to <- d
 	}
 }
@@ -71,9 +77,28 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		return
 	}
 	gauge(up, 1)
-	l := &f.Ledger
-	for fate, n := range map[string]uint64{"inspected": l.Inspected, "bypassed": l.Bypassed, "dropped by the kernel": l.KernelDrops, "shed": l.Shed, "undecodable": l.Undecodable} {
+	for fate, n := range fates(&f.Ledger) {
 		count(packets, n, fate)
+	}
+	for i := range f.Faces {
+		x := &f.Faces[i]
+		for fate, n := range fates(&x.Ledger) {
+			count(faces, n, x.Name, fate)
+		}
+		for why, n := range x.BypassedBy {
+			count(bypassed, n, x.Name, why)
+		}
+		is := 0.0
+		if x.Up {
+			is = 1
+		}
+		gauge(faceUp, is, x.Name)
+	}
+	if f.Blocks.Mode != "" {
+		gauge(blocks, float64(f.Blocks.InForce))
+		gauge(limits, float64(f.Blocks.Limits))
+		count(stopped, f.Stopped(), "block")
+		count(stopped, f.Blocks.Limited, "limit")
 	}
 	s := f.Sum()
 	count(bytes, s.Bytes)
@@ -103,6 +128,10 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	}
 	gauge(uptime, f.Uptime)
 	gauge(build, 1, f.Version)
+}
+
+func fates(l *figures.Ledger) map[string]uint64 {
+	return map[string]uint64{"inspected": l.Inspected, "bypassed": l.Bypassed, "dropped by the kernel": l.KernelDrops, "shed": l.Shed, "undecodable": l.Undecodable}
 }
 
 // Handler serves the figures.

@@ -101,17 +101,11 @@ func DecidedAbout(dir string, who netip.Prefix) ([]Decided, error) {
 
 // desk is where the run is asked.
 func (e *engine) desk(s *Setup, o *RunOptions, r *Running) *desk.Desk {
-	d := &desk.Desk{Board: e.merge.board, Mode: "rehearsal", Person: e.byPerson, Figures: r.Figures, Rules: &s.rules, Config: s.Config}
+	d := &desk.Desk{Board: e.merge.board, Person: e.byPerson, Figures: r.Figures, Rules: &s.rules, Config: s.Config}
 	d.Reload = func() error { return e.reloaded(s, o) }
 	d.Price = func() (p *rehearsal.Price, err error) {
 		err = e.ask(func() { p = e.merge.shadow.Price(0) })
 		return p, err
-	}
-	switch {
-	case e.set.enforce:
-		d.Mode = "on"
-	case e.set.undecided:
-		d.Mode = "off"
 	}
 	return d
 }

@@ -44,6 +44,9 @@ func (r *Running) Figures() (*figures.Figures, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b := r.e.merge.board; b != nil {
+		f.Blocks = b.Figures()
+	}
 	if l := r.s.rules.Current(); l != nil {
 		f.Rules, f.Refused = l.Set.Len(), len(l.Refused)
 	}

@@ -22,8 +22,10 @@ func Lines(before, now *figures.Figures, width, height int) []string {
 	d := drawing{before: before, now: now}
 	d.head()
 	d.ledger()
+	d.faces()
 	d.workers()
 	d.attacks()
+	d.blocks()
 	d.memory()
 	if height > 0 && len(d.lines) > height {
 		d.lines = d.lines[:height]
@@ -89,12 +91,79 @@ func (d *drawing) ledger() {
 		{"undecodable", func(f *figures.Figures) uint64 { return f.Ledger.Undecodable }},
 	} {
 		n := x.of(d.now)
-		d.add("  %-14s %10d   %12s   %6.2f %%", x.name, n, d.rate(x.of, "/s"), 100*float64(n)/max(1, float64(d.now.Ledger.Received)))
+		d.add("  %-14s %10d   %12s   %6.2f %%   %s", x.name, n, d.rate(x.of, "/s"), 100*float64(n)/max(1, float64(d.now.Ledger.Received)), counts(d.why(x.name)))
 	}
 	s := d.now.Sum()
 	d.add("flows        %14d   %12s   %d live, %d evicted; %d TCP connections live, %d holes", s.Flows, d.rate(func(f *figures.Figures) uint64 { return f.Sum().Flows }, "/s"), s.LiveFlows, s.Evicted, s.LiveStreams, s.Gaps)
 	if s.Broken > 0 {
 		d.add("FAULT        the trip of %d packets was given up: please report it", s.Broken)
+	}
+}
+
+// why are the reasons of a fate, over all interfaces.
+func (d *drawing) why(fate string) map[string]uint64 {
+	all := map[string]uint64{}
+	for i := range d.now.Faces {
+		by := d.now.Faces[i].BypassedBy
+		switch fate {
+		case "bypassed":
+		case "shed":
+			by = d.now.Faces[i].ShedBy
+		default:
+			continue
+		}
+		for why, n := range by {
+			all[why] += n
+		}
+	}
+	return all
+}
+
+// faces shows several interfaces apart.
+func (d *drawing) faces() {
+	if len(d.now.Faces) < 2 {
+		return
+	}
+	for i := range d.now.Faces {
+		f := &d.now.Faces[i]
+		state := ""
+		if !f.Up {
+			state = "   DOWN"
+		}
+		d.add("  %-14s %10d   %12s   %d lost, %d bypassed%s", f.Name, f.Ledger.Received, d.rate(func(f *figures.Figures) uint64 {
+			if i < len(f.Faces) {
+				return f.Faces[i].Ledger.Received
+			}
+			return 0
+		}, "/s"), f.Ledger.KernelDrops+f.Ledger.Shed, f.Ledger.Bypassed, state)
+	}
+}
+
+// blocks shows what is in force, what it stops and the last of them.
+func (d *drawing) blocks() {
+	b := &d.now.Blocks
+	switch b.Mode {
+	case "":
+		return
+	case "off":
+		d.add("blocks       off")
+		return
+	case "rehearsal":
+		d.add("blocks       none: the shield rehearses (dejpha rehearse has the price)")
+		return
+	}
+	d.add("blocks       %14d   in force, %d limits; by %s", b.InForce, b.Limits, b.Way)
+	d.add("  stopped      %12d   %12s   and %d by limits   %s", d.now.Stopped(), d.rate((*figures.Figures).Stopped, "/s"), b.Limited,
+		d.rate(func(f *figures.Figures) uint64 { return f.Blocks.Limited }, "/s"))
+	if b.Fallen > 0 {
+		d.add("  fallen       %12d   decisions: too many waited", b.Fallen)
+	}
+	if l := b.Last; l != nil {
+		why := l.By
+		if l.Attack > 0 {
+			why += fmt.Sprintf(" (attack %d)", l.Attack)
+		}
+		d.add("  last         %s  %s  %s", time.Unix(0, l.Since).UTC().Format("15:04:05"), l.Prefix, printable(why))
 	}
 }
 

@@ -77,10 +77,14 @@ func (b *Board) Block(r Request) (attack.Decision, error) {
 	if why := b.o.Guard.Why(p); why != "" {
 		return d, fmt.Errorf("%s: %w (%s)", Text(p), block.ErrGuarded, why)
 	}
-	if err := b.keeper.Block(block.Entry{Prefix: p, Until: d.Until, Rate: r.Rate, By: d.By, Since: now}); err != nil {
+	e := block.Entry{Prefix: p, Until: d.Until, Rate: r.Rate, By: d.By, Since: now}
+	if err := b.keeper.Block(e); err != nil {
 		return d, err
 	}
 	b.keeper.Flush()
+	b.mu.Lock()
+	b.latest(&e)
+	b.mu.Unlock()
 	return d, nil
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/block"
 	"github.com/dejpha/dejpha/block/barred"
+	"github.com/dejpha/dejpha/figures"
 	"github.com/dejpha/dejpha/shield/policy"
 )
 
@@ -41,6 +42,7 @@ type Options struct {
 	Enforcer block.Enforcer // nil: nothing is enforced by the kernel
 	Barred   *barred.Set    // whom a shield in the way drops by itself; nil: it stands beside
 	Acts     bool           // false: a rehearsal
+	Off      bool           // nobody is decided against
 	State    string         // folder
 	Guard    *policy.Guard
 	Root     fs.FS        // of the machine's files; nil: its own
@@ -62,9 +64,15 @@ type Board struct {
 	crowd   int                     // so many, and those that ended are forgotten
 	limits  map[uint64]int64        // attacks that led to limits, until when
 	total   block.Totals
-	counted bool // total is known
+	counted bool         // total is known
+	newest  *block.Entry // the last block
 	stopped map[uint64]Stopped
 	fallen  uint64
+
+	counting sync.Mutex
+	seen     uint64 // packets dropped for their source when the entries were last asked
+	asked    bool
+	due      int64 // not asked again before, ns since 1970 UTC
 }
 
 // Stopped is what was kept from a target because of an attack since the last look.
@@ -97,6 +105,7 @@ func Open(o Options) (*Board, error) {
 	b.mu.Lock()
 	for _, e := range keeper.List() {
 		b.attacks[e.Prefix] = e.Attack
+		b.latest(&e)
 	}
 	b.mu.Unlock()
 	b.done.Add(1)
@@ -167,16 +176,51 @@ func (b *Board) Enforce(d attack.Decision) {
 		b.attacks[d.Prefix] = d.Attack
 	}
 	b.mu.Unlock()
+	e := block.Entry{Prefix: d.Prefix, Until: d.Until, Rate: d.Rate, Attack: d.Attack, By: d.Policy, Since: d.Time}
 	if d.Limit != nil {
 		err = b.keeper.Limit(limit(&d))
 	} else {
-		err = b.keeper.Block(block.Entry{Prefix: d.Prefix, Until: d.Until, Rate: d.Rate, Attack: d.Attack, By: d.Policy, Since: d.Time})
+		err = b.keeper.Block(e)
 	}
-	if err != nil {
-		b.mu.Lock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case err != nil:
 		b.fallen++
-		b.mu.Unlock()
+	case d.Limit == nil:
+		b.latest(&e)
 	}
+}
+
+// latest remembers the last block; the lock is held.
+func (b *Board) latest(e *block.Entry) {
+	if b.newest == nil || e.Since >= b.newest.Since {
+		x := *e
+		b.newest = &x
+	}
+}
+
+// Mode says what becomes of decisions: "on": they act, "rehearsal", or "off": there are none.
+func (b *Board) Mode() string {
+	switch {
+	case b.o.Acts:
+		return "on"
+	case b.o.Off:
+		return "off"
+	}
+	return "rehearsal"
+}
+
+// Figures are what stands now, without a look at every block.
+func (b *Board) Figures() figures.Blocks {
+	f := figures.Blocks{Mode: b.Mode(), Way: b.Way(), InForce: b.keeper.Stats().InForce, Limits: len(b.keeper.Limits())}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f.Dropped, f.Limited, f.Fallen = b.total.BlockPackets, b.total.LimitPackets, b.fallen
+	if e := b.newest; e != nil {
+		f.Last = &figures.Blocked{Prefix: Text(e.Prefix), By: e.By, Attack: e.Attack, Since: e.Since}
+	}
+	return f
 }
 
 // Vouch tells the kernel of a proven flow: its packets, both ways, are exempt from limits on unproven ones, and new ones of its
@@ -204,15 +248,34 @@ func limit(d *attack.Decision) block.Limit {
 	return out
 }
 
+// The time in which the kernel's entries are read is bounded: of busyShare parts at most one, unless it is quick.
+const (
+	busyShare = 10
+	quick     = 20 * time.Millisecond
+)
+
 // count takes what the kernel stopped since the last look, by attack. Of limits only the sum over all is known: it is an
-// attack's while the limits that stand are all of one.
+// attack's while the limits that stand are all of one. To read a million entries takes a good part of a second: that is
+// done only when the sum over all has grown, and the more seldom the longer it takes.
 func (b *Board) count() {
-	counts, err := b.keeper.Counts()
+	b.counting.Lock()
+	defer b.counting.Unlock()
 	total, err2 := b.keeper.Totals()
+	began := b.o.Now()
+	var counts []block.Count
+	err := err2
+	grown := !b.asked || total.BlockPackets != b.seen
+	if grown = grown && err == nil && began >= b.due; grown {
+		counts, err = b.keeper.Counts()
+		if took := b.o.Now() - began; took > int64(quick) {
+			b.due = began + busyShare*took
+		}
+		b.seen, b.asked = total.BlockPackets, err == nil
+	}
 	now := b.o.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err == nil {
+	if err == nil && grown {
 		for _, c := range counts {
 			was := b.last[c.Prefix]
 			if c.Packets < was.Packets { // a new entry of the same prefix

@@ -21,6 +21,7 @@ type kernel struct {
 	mu     sync.Mutex
 	in     map[netip.Prefix]block.Entry
 	limits int
+	asked  int // for counts
 	counts []block.Count
 	totals block.Totals
 	proven []block.Proven
@@ -38,6 +39,7 @@ func (k *kernel) Totals() (block.Totals, error) {
 func (k *kernel) Counters(int64) ([]block.Count, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.asked++
 	return append([]block.Count(nil), k.counts...), nil
 }
 
@@ -94,18 +96,38 @@ func TestADecisionReachesKernelAndWorkers(t *testing.T) {
 	// what it stops becomes the attack's
 	k.mu.Lock()
 	k.counts = []block.Count{{Prefix: netip.MustParsePrefix("203.0.113.7/32"), Packets: 10, Bytes: 1000}}
+	k.totals.BlockPackets = 10
 	k.mu.Unlock()
 	b.count()
 	k.mu.Lock()
-	k.counts[0].Packets, k.counts[0].Bytes, k.totals = 30, 3000, block.Totals{LimitPackets: 7, LimitBytes: 700}
+	k.counts[0].Packets, k.counts[0].Bytes, k.totals = 30, 3000, block.Totals{BlockPackets: 30, LimitPackets: 7, LimitBytes: 700}
 	k.mu.Unlock()
 	b.count()
+	k.mu.Lock()
+	asked := k.asked
+	k.mu.Unlock()
+	b.count() // nothing was stopped since
+	k.mu.Lock()
+	if k.asked != asked {
+		t.Error("a million entries would be read for nothing")
+	}
+	k.mu.Unlock()
 	s := b.Take()
 	if s[5] != (Stopped{30, 3000}) || s[6] != (Stopped{7, 700}) || b.Take() != nil {
 		t.Errorf("%+v", s)
 	}
 	if l := b.List(); len(l) != 1 || l[0].Prefix != "203.0.113.7" || l[0].Attack != 5 || l[0].Packets != 30 || l[0].Undo != "dejpha unblock 203.0.113.7" {
 		t.Errorf("%+v", l)
+	}
+	f := b.Figures()
+	if f.Mode != "on" || f.Way != "memory" || f.InForce != 1 || f.Limits != 1 || f.Dropped != 30 || f.Limited != 7 || f.Last == nil || f.Last.Prefix != "203.0.113.7" || f.Last.Attack != 5 || f.Last.By != "exploit: proven points 100 of 100" {
+		t.Errorf("%+v %+v", f, f.Last)
+	}
+	if _, err := b.Block(Request{Address: "203.0.113.9", Why: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if f := b.Figures(); f.InForce != 2 || f.Last.Prefix != "203.0.113.9" || f.Last.Attack != 0 || f.Last.By != "a person: test" {
+		t.Errorf("%+v %+v", f, f.Last)
 	}
 }
 

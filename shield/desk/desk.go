@@ -23,7 +23,6 @@ import (
 // Desk is one running shield's. Its functions may be called from any goroutine.
 type Desk struct {
 	Board   *board.Board // nil: nobody is blocked by a run of this kind
-	Mode    string       // of blocks: on, rehearsal or off
 	Person  func(Act, board.Request) (attack.Decision, error)
 	Price   func() (*rehearsal.Price, error) // of a rehearsal
 	Figures func() (*figures.Figures, error)
@@ -88,11 +87,11 @@ func (d *Desk) setting(arguments json.RawMessage) (any, error) {
 
 // Blocks implements console.Blocker.
 func (d *Desk) Blocks() (console.Blocks, error) {
-	out := console.Blocks{Way: d.Board.Way(), Mode: d.Mode}
+	out := console.Blocks{Way: d.Board.Way(), Mode: d.Board.Mode()}
 	for _, x := range d.Board.List() {
 		out.Items = append(out.Items, console.Block{Prefix: x.Prefix, By: x.By, Attack: x.Attack, Since: x.Since / 1e6, Until: x.Until / 1e6, Rate: x.Rate, Packets: x.Packets, Bytes: x.Bytes})
 	}
-	if d.Mode != "rehearsal" {
+	if out.Mode != "rehearsal" {
 		return out, nil
 	}
 	p, err := d.Price()
