@@ -22,6 +22,7 @@ type Config struct {
 	OpenMax    int                             // open accounts; 0: 65,536
 	Live       bool                            // verdicts act: outcomes may be foiled or contained
 	Enforce    bool                            // decisions act; else they say what they would have done
+	Undecided  bool                            // nobody is decided against
 }
 
 // carrierShared are the addresses behind which carriers put many customers (RFC 6598).
@@ -232,7 +233,9 @@ func (a *Accounts) Add(o Observation) []Event {
 	weakly := a.fill(p, &o)
 	prev := acc.before(p)
 	a.judge(acc, p, prev, weakly, o.Time)
-	a.decide(acc, p, &o)
+	if !a.cfg.Undecided {
+		a.decide(acc, p, &o)
+	}
 	if a.pieces > a.cfg.OpenMax {
 		a.shed()
 	}

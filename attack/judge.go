@@ -22,11 +22,7 @@ func (j *judge) origin(who netip.Prefix, now int64, pol *Policy) *record {
 
 // forgetOrigins lets go of the origins whose last point or decision is longest ago.
 func (j *judge) forgetOrigins(now int64, pol *Policy) {
-	all := slices.SortedFunc(maps.Keys(j.origins), func(x, y netip.Prefix) int {
-		a, b := j.origins[x], j.origins[y]
-		return cmp.Or(cmp.Compare(max(a.Last, a.Until), max(b.Last, b.Until)), comparePrefix(x, y))
-	})
-	for i, who := range all {
+	for i, who := range byLast(j.origins, func(r *record) int64 { return max(r.Last, r.Until) }) {
 		r := j.origins[who]
 		if i >= originsMax/16 && (now < r.Until+int64(pol.Forget) || now-r.Last <= int64(pol.Window)) {
 			continue
@@ -43,9 +39,7 @@ func (j *judge) forgetNetworks(now int64) {
 		}
 		return max(t, n.Until)
 	}
-	all := slices.SortedFunc(maps.Keys(j.networks), func(x, y netip.Prefix) int {
-		return cmp.Or(cmp.Compare(last(j.networks[x]), last(j.networks[y])), comparePrefix(x, y))
-	})
+	all := byLast(j.networks, last)
 	for i, p := range all {
 		if i < len(all)/16+1 || last(j.networks[p]) <= now {
 			delete(j.networks, p)
@@ -55,6 +49,24 @@ func (j *judge) forgetNetworks(now int64) {
 
 func (j *judge) forgetLimits(now int64) {
 	maps.DeleteFunc(j.limits, func(_ Limit, until int64) bool { return until <= now })
+}
+
+// byLast are the names of a map in the order of a time, which is asked once for each.
+func byLast[T any](m map[netip.Prefix]T, last func(T) int64) []netip.Prefix {
+	type named struct {
+		at  int64
+		who netip.Prefix
+	}
+	list := make([]named, 0, len(m))
+	for who, x := range m {
+		list = append(list, named{last(x), who})
+	}
+	slices.SortFunc(list, func(x, y named) int { return cmp.Or(cmp.Compare(x.at, y.at), comparePrefix(x.who, y.who)) })
+	out := make([]netip.Prefix, len(list))
+	for i := range list {
+		out[i] = list[i].who
+	}
+	return out
 }
 
 func comparePrefix(x, y netip.Prefix) int {

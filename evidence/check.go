@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/dejpha/dejpha/attack"
 )
 
 // Report is what a check of the files alone found.
@@ -131,6 +133,7 @@ type checker struct {
 	point    Checkpoint
 	tree     tree
 	counts   Counters
+	words    wordReader
 	plain    bool   // the log was begun by a version that counted attacks alone
 	started  uint64 // time of the last start
 	number   uint64
@@ -180,7 +183,7 @@ func CheckAll(dir, key string) (Report, error) { return Check(dir, CheckOptions{
 func Check(dir string, opt CheckOptions) (Report, error) {
 	r := Report{Counters: map[uint16]uint64{}, Public: opt.Public}
 	c := &checker{dir: dir, r: &r, lastAt: -1, differs: -1, cells: map[int64]int{}, erasures: map[int64]bool{}, retained: map[string]bool{},
-		public: opt.Public, opened: records{dir: filepath.Join(dir, "private")}, kept: records{dir: filepath.Join(dir, "packets")}}
+		public: opt.Public, words: wordReader{dir: dir}, opened: records{dir: filepath.Join(dir, "private")}, kept: records{dir: filepath.Join(dir, "packets")}}
 	var err error
 	if c.form, err = readFormat(dir); err != nil {
 		var damaged *CorruptError
@@ -520,9 +523,9 @@ func (c *checker) private(i int64, want [32]byte, x *AttackLeaf) {
 	}
 	var p Private
 	if err == nil {
-		p, err = openPrivate(sealed, s.seed[:])
+		p, err = openPrivate(sealed, s.seed[:], &c.words)
 	}
-	if err != nil || p.commitment(s.seed[:]) != want {
+	if err != nil || p.commitment(newSecrets(s.seed[:])) != want {
 		c.r.problem("leaf %d: its private part is not what the leaf committed to", i)
 		return
 	}

@@ -56,7 +56,7 @@ func ReadPrivate(dir string, leaf int64) (Private, error) {
 	if err != nil {
 		return Private{}, fmt.Errorf("private part of leaf %d: %w", leaf, err)
 	}
-	return openPrivate(sealed, s.seed[:])
+	return openPrivate(sealed, s.seed[:], &wordReader{dir: dir})
 }
 
 // ReadPackets returns the capture file kept with an attack's leaf.

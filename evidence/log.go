@@ -24,6 +24,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/evidence/compact"
 	"github.com/dejpha/dejpha/evidence/durable"
 )
 
@@ -53,7 +54,7 @@ type Options struct {
 }
 
 const (
-	formatVersion = 1
+	formatVersion = 2
 	batchLeaves   = 1024
 	batchLive     = int64(100e6) // ns that a closed attack waits at most, except on recordings
 	totalsLeaves  = 4096
@@ -96,6 +97,8 @@ type Log struct {
 	entries *store
 	private *store
 	packets *store
+	words   *store
+	wordAt  map[string]uint64 // texts that are held once
 	slots   *durable.Append
 	offsets *durable.Append
 	tiles   [tileLevels]*durable.Append
@@ -103,6 +106,8 @@ type Log struct {
 	slotBuf, offsetBuf []byte
 	tileBuf            [tileLevels][]byte
 	scratch            []byte
+	values             compact.Values
+	seeds              []byte // random bytes not yet used
 
 	tree        tree
 	counters    Counters
@@ -252,12 +257,17 @@ func (l *Log) Seal(r *attack.Record, packets []byte) error {
 	if l.keep(err) != nil {
 		return l.err
 	}
-	p, err := split(r, l.opt.Key)
-	if l.keep(err) != nil {
-		return l.err
-	}
+	salt := l.opt.Key.incidentSalt(r.Incident)
+	p := split(r, salt, &l.values)
 	leaf.Incident = incidentCommitment(p[fieldIncident])
-	if leaf.Private, err = l.hide(&p, at); l.keep(err) != nil {
+	short, err := compact.Append(l.scratch[:0], r, l.word)
+	if err != nil {
+		short = p.append(short[:0])
+	} else {
+		short = append(short, salt...)
+	}
+	leaf.Private, err = l.hide(&p, short, at)
+	if l.scratch = short; l.keep(err) != nil {
 		return l.err
 	}
 	r.Evidence.Leaf = l.tree.size
@@ -271,21 +281,31 @@ func (l *Log) Seal(r *attack.Record, packets []byte) error {
 	return l.append(l.scratch)
 }
 
-// hide stores a private part and the leaf's slot, and returns its commitment.
-func (l *Log) hide(p *Private, packetsAt uint64) ([32]byte, error) {
-	var seed [seedBytes]byte
-	if _, err := io.ReadFull(l.opt.Rand, seed[:]); err != nil {
-		return [32]byte{}, fmt.Errorf("random bytes for a private part: %w", err)
+// seedsAtOnce is how many seeds are asked of the system at once.
+const seedsAtOnce = 64
+
+// hide stores a private part and the leaf's slot, and returns its commitment. stored is how it is kept, and is encrypted
+// in place.
+func (l *Log) hide(p *Private, stored []byte, packetsAt uint64) ([32]byte, error) {
+	if len(l.seeds) == 0 {
+		l.seeds = make([]byte, seedsAtOnce*seedBytes)
+		if _, err := io.ReadFull(l.opt.Rand, l.seeds); err != nil {
+			return [32]byte{}, fmt.Errorf("random bytes for a private part: %w", err)
+		}
 	}
-	pos, err := l.put(l.private, p.seal(seed[:]))
+	seed := l.seeds[:seedBytes]
+	l.seeds = l.seeds[seedBytes:]
+	s := newSecrets(seed)
+	s.mask(stored)
+	pos, err := l.put(l.private, stored)
 	if err != nil {
 		return [32]byte{}, err
 	}
 	l.slotsUpTo(l.tree.size)
-	l.slotBuf = append(l.slotBuf, seed[:]...)
+	l.slotBuf = append(l.slotBuf, seed...)
 	l.slotBuf = be.AppendUint64(l.slotBuf, pos+1)
 	l.slotBuf = be.AppendUint64(l.slotBuf, packetsAt)
-	return p.commitment(seed[:]), nil
+	return p.commitment(s), nil
 }
 
 // put stores a record of the next leaf.
@@ -383,7 +403,7 @@ func (l *Log) event(code Code, attackLeaf int64, data, hidden []byte) error {
 	if hidden != nil {
 		p := Private{hidden}
 		var err error
-		if e.Private, err = l.hide(&p, 0); l.keep(err) != nil {
+		if e.Private, err = l.hide(&p, p.append(nil), 0); l.keep(err) != nil {
 			return l.err
 		}
 	}
@@ -542,7 +562,7 @@ func (l *Log) flush(flags uint16) ([]attack.Record, error) {
 // write syncs packets and private parts, then entries, then tiles: what a signature covers is safe before it.
 func (l *Log) write() error {
 	l.slotsUpTo(l.tree.size)
-	if err := errors.Join(l.packets.sync(), l.private.sync(), writeSync(l.slots, &l.slotBuf)); err != nil {
+	if err := errors.Join(l.words.sync(), l.packets.sync(), l.private.sync(), writeSync(l.slots, &l.slotBuf)); err != nil {
 		return err
 	}
 	if err := l.entries.sync(); err != nil {
@@ -629,7 +649,7 @@ func (l *Log) Abandon() {
 }
 
 func (l *Log) letGo() {
-	files := []*durable.Append{l.entries.file, l.private.file, l.packets.file, l.slots, l.offsets}
+	files := []*durable.Append{l.entries.file, l.private.file, l.packets.file, l.words.file, l.slots, l.offsets}
 	for _, f := range append(files, l.tiles[:]...) {
 		_ = f.Close()
 	}

@@ -4,11 +4,13 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/evidence/compact"
 )
 
 const (
@@ -32,25 +34,32 @@ const (
 // Private is up to eight values; a nil one is absent.
 type Private [fieldCount][]byte
 
-// mac is HMAC-SHA-256 of a short message under a leaf's seed, without the allocations of crypto/hmac.
-func mac(seed, message []byte) [sha256.Size]byte {
-	const block = sha256.BlockSize
-	var inner [block + seedBytes]byte
-	var outer [block + sha256.Size]byte
-	for i := range block {
-		inner[i], outer[i] = 0x36, 0x5c
-	}
-	for i, b := range seed[:min(len(seed), block)] {
-		inner[i], outer[i] = inner[i]^b, outer[i]^b
-	}
-	h := sha256.Sum256(append(inner[:block], message...))
-	copy(outer[block:], h[:])
-	return sha256.Sum256(outer[:])
+// secrets is what is made of a leaf's seed: AES-128 under it, of the blocks that count the fields for the salts, and of
+// those that count from 2^127 on for the values.
+type secrets struct{ block cipher.Block }
+
+func newSecrets(seed []byte) secrets {
+	block, _ := aes.NewCipher(seed) // 16 bytes: never an error
+	return secrets{block}
 }
 
-func salt(seed []byte, i int) []byte {
-	m := mac(seed, []byte{byte(i)})
-	return m[:saltBytes]
+// salt is that of field i.
+func (s secrets) salt(i int) (out [saltBytes]byte) {
+	out[saltBytes-1] = byte(i)
+	s.block.Encrypt(out[:], out[:])
+	return out
+}
+
+// mask encrypts values in place, or decrypts them: a seed is used for one message only. Integrity comes from the
+// commitment.
+func (s secrets) mask(b []byte) {
+	var count, key [aes.BlockSize]byte
+	for n := uint64(0); len(b) > 0; n++ {
+		count[0] = 0x80
+		be.PutUint64(count[8:], n)
+		s.block.Encrypt(key[:], count[:])
+		b = b[subtle.XORBytes(b, b, key[:]):]
+	}
 }
 
 // FieldCommitment is c_i for a value under its salt; nil is an absent value.
@@ -65,20 +74,19 @@ func FieldCommitment(i int, salt, value []byte) [32]byte {
 }
 
 // commitment binds all fields under the leaf's seed.
-func (p *Private) commitment(seed []byte) [32]byte {
-	var room [1 + fieldCount*sha256.Size]byte
-	b := append(room[:0], 0x21)
+func (p *Private) commitment(s secrets) [32]byte {
+	var all [1 + fieldCount*32]byte
+	all[0] = 0x21
 	for i, v := range p {
-		m := mac(seed, []byte{byte(i)})
-		c := FieldCommitment(i, m[:saltBytes], v)
-		b = append(b, c[:]...)
+		salt := s.salt(i)
+		c := FieldCommitment(i, salt[:], v)
+		copy(all[1+32*i:], c[:])
 	}
-	return sha256.Sum256(b)
+	return sha256.Sum256(all[:])
 }
 
-// seal encrypts the values under a key from the seed; integrity comes from the commitment.
-func (p *Private) seal(seed []byte) []byte {
-	var b []byte
+// append adds the values as they are, each behind its length + 1, or 0 if it is absent.
+func (p *Private) append(b []byte) []byte {
 	for _, v := range p {
 		if v == nil {
 			b = be.AppendUint32(b, 0)
@@ -87,20 +95,21 @@ func (p *Private) seal(seed []byte) []byte {
 		b = be.AppendUint32(b, uint32(len(v))+1)
 		b = append(b, v...)
 	}
-	keystream(seed).XORKeyStream(b, b)
 	return b
 }
 
-// keystream is used for one message only: each leaf has a seed of its own.
-func keystream(seed []byte) cipher.Stream {
-	key := mac(seed, []byte("values"))
-	block, _ := aes.NewCipher(key[:]) // 32 bytes: never an error
-	return cipher.NewCTR(block, make([]byte, aes.BlockSize))
-}
-
-func openPrivate(sealed, seed []byte) (p Private, err error) {
-	b := make([]byte, len(sealed))
-	keystream(seed).XORKeyStream(b, sealed)
+// openPrivate decrypts what is stored of a private part: an attack's record in its short form and the opening of its
+// incident, or the values as they are.
+func openPrivate(sealed, seed []byte, words *wordReader) (p Private, err error) {
+	b := append([]byte(nil), sealed...)
+	newSecrets(seed).mask(b)
+	if len(b) > saltBytes && b[0] == compact.Version {
+		r, err := compact.Read(b[:len(b)-saltBytes], words.at)
+		if err != nil {
+			return p, fmt.Errorf("private part: %w", err)
+		}
+		return split(&r, b[len(b)-saltBytes:], &compact.Values{}), nil
+	}
 	for i := range p {
 		if len(b) < 4 {
 			return p, errors.New("private part is cut")
@@ -122,43 +131,22 @@ func openPrivate(sealed, seed []byte) (p Private, err error) {
 	return p, nil
 }
 
-// split lays a record out over the fields.
-func split(r *attack.Record, k Key) (p Private, err error) {
-	put := func(i int, v any) {
-		b, e := json.Marshal(v)
-		if e != nil && err == nil {
-			err = fmt.Errorf("writing private part: %w", e)
-		}
-		p[i] = b
-	}
-	put(fieldOrigin, r.Origin)
-	put(fieldTarget, r.Target)
-	put(fieldAlerts, r.Alerts)
-	put(fieldDetectors, r.Detectors)
+// split lays a record out over the fields; they are valid as long as v is not used again.
+func split(r *attack.Record, incidentSalt []byte, v *compact.Values) (p Private) {
+	v.Append(r)
+	p[fieldOrigin], p[fieldTarget], p[fieldAlerts], p[fieldDetectors], p[fieldRest] = v.Origin, v.Target, v.Alerts, v.Detectors, v.Rest
 	if r.Subject != "" {
 		p[fieldSubject] = []byte(r.Subject)
 	}
 	if r.Evidence.Packets != "" {
 		p[fieldPackets] = []byte(r.Evidence.Packets)
 	}
-	rest := *r
-	rest.Origin, rest.Target, rest.Alerts, rest.Detectors, rest.Subject, rest.Story = attack.Origin{}, attack.Target{}, nil, nil, "", ""
-	rest.Evidence = attack.Evidence{}
-	put(fieldRest, rest)
-	p[fieldIncident] = be.AppendUint64(k.incidentSalt(r.Incident), r.Incident)
-	return p, err
+	p[fieldIncident] = be.AppendUint64(append(make([]byte, 0, saltBytes+8), incidentSalt...), r.Incident)
+	return p
 }
 
 // joined is the record that split laid out, with its story told again.
 func joined(p *Private, leaf int64) (r attack.Record, err error) {
-	if r, err = laidOut(p, leaf); err == nil {
-		r.Retell()
-	}
-	return r, err
-}
-
-// laidOut is that record without its story.
-func laidOut(p *Private, leaf int64) (r attack.Record, err error) {
 	get := func(i int, v any) {
 		if e := json.Unmarshal(p[i], v); e != nil && err == nil {
 			err = fmt.Errorf("reading private part, field %d: %w", i, e)
@@ -171,17 +159,8 @@ func laidOut(p *Private, leaf int64) (r attack.Record, err error) {
 	get(fieldDetectors, &r.Detectors)
 	r.Subject = string(p[fieldSubject])
 	r.Evidence = attack.Evidence{Leaf: leaf, Packets: string(p[fieldPackets])}
-	return r, err
-}
-
-// agrees says whether an attack's leaf says what its private part says.
-func (p *Private) agrees(x *AttackLeaf, leaf int64) bool {
-	r, err := laidOut(p, leaf)
-	if err != nil {
-		return false
+	if err == nil {
+		r.Retell()
 	}
-	y, err := publicPart(&r)
-	y.Ordinal, y.Sensor, y.Ruleset, y.Private, y.Incident = x.Ordinal, x.Sensor, x.Ruleset, x.Private, x.Incident
-	y.Stage = x.Stage // the class table's, which may be another by now
-	return err == nil && y == *x && incidentCommitment(p[fieldIncident]) == x.Incident
+	return r, err
 }

@@ -215,7 +215,8 @@ func Openings(dir string, leaf int64) (out [fieldCount]Opening, err error) {
 		return out, err
 	}
 	for i, v := range p {
-		out[i] = Opening{salt(s.seed[:], i), v}
+		salt := newSecrets(s.seed[:]).salt(i)
+		out[i] = Opening{salt[:], v}
 	}
 	return out, nil
 }

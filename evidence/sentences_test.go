@@ -2,6 +2,8 @@ package evidence
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -695,8 +697,9 @@ func TestCommitmentByTheFormat(t *testing.T) {
 	p := Private{[]byte("origin"), nil, {}, []byte("x")}
 	all := []byte{0x21}
 	for i, v := range p {
-		c := FieldCommitment(i, salt(seed, i), v)
-		b := append([]byte{0x20, byte(i)}, hmacSalt(seed, byte(i))...)
+		salt := newSecrets(seed).salt(i)
+		c := FieldCommitment(i, salt[:], v)
+		b := append([]byte{0x20, byte(i)}, aesSalt(seed, byte(i))...)
 		if v != nil {
 			b = append(binary.BigEndian.AppendUint32(b, uint32(len(v))), v...)
 		}
@@ -705,21 +708,28 @@ func TestCommitmentByTheFormat(t *testing.T) {
 		}
 		all = append(all, c[:]...)
 	}
-	if p.commitment(seed) != sha256.Sum256(all) {
+	if p.commitment(newSecrets(seed)) != sha256.Sum256(all) {
 		t.Error("the commitment is not the hash of its fields")
 	}
 }
 
-// hmacSalt is the first sixteen bytes of HMAC-SHA-256, by RFC 2104.
-func hmacSalt(key []byte, i byte) []byte {
-	inner, outer := make([]byte, 64), make([]byte, 64)
-	copy(inner, key)
-	copy(outer, key)
-	for j := range inner {
-		inner[j] ^= 0x36
-		outer[j] ^= 0x5c
+// aesSalt is AES-128 under the seed, of the field's number.
+func aesSalt(seed []byte, i byte) []byte {
+	block, _ := aes.NewCipher(seed)
+	b := make([]byte, 16)
+	b[15] = i
+	block.Encrypt(b, b)
+	return b
+}
+
+// Values are encrypted by AES-128 in counter mode, from 2^127 on.
+func TestValuesAreMaskedByTheFormat(t *testing.T) {
+	for _, n := range []int{0, 1, 15, 16, 17, 1000} {
+		seed, b, want := pattern(16), pattern(n), make([]byte, n)
+		block, _ := aes.NewCipher(seed)
+		cipher.NewCTR(block, append([]byte{0x80}, make([]byte, 15)...)).XORKeyStream(want, b)
+		if newSecrets(seed).mask(b); !bytes.Equal(b, want) {
+			t.Errorf("%d bytes: %x, want %x", n, b, want)
+		}
 	}
-	in := sha256.Sum256(append(inner, i))
-	out := sha256.Sum256(append(outer, in[:]...))
-	return out[:16]
 }

@@ -120,6 +120,9 @@ func (l *Log) openFiles() (err error) {
 			return err
 		}
 	}
+	if err := l.openWords(); err != nil {
+		return err
+	}
 	for name, f := range map[string]**durable.Append{"seeds": &l.slots, "offsets": &l.offsets} {
 		if *f, err = l.disk.OpenAppend(filepath.Join(l.dir, name)); err != nil {
 			return err
@@ -201,8 +204,8 @@ func (l *Log) complete(i int64, b []byte) bool {
 	if errors.Is(err, os.ErrNotExist) {
 		return true // retention
 	}
-	p, err2 := openPrivate(sealed, s.seed[:])
-	if err != nil || err2 != nil || p.commitment(s.seed[:]) != want {
+	p, err2 := openPrivate(sealed, s.seed[:], &wordReader{dir: l.dir})
+	if err != nil || err2 != nil || p.commitment(newSecrets(s.seed[:])) != want {
 		return false
 	}
 	if s.packets == 0 {
