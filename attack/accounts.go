@@ -91,6 +91,7 @@ type Accounts struct {
 	events   []Event
 	stories  incidents
 	judges   judge
+	added    Key            // of the last Add; its class is none if that had none
 	ids      map[uint64]Key // of open attacks
 	Counters Counters
 }
@@ -147,6 +148,9 @@ func (a *Accounts) Open() int { return a.pieces }
 // Now is the accounts' clock, ns.
 func (a *Accounts) Now() int64 { return a.now }
 
+// Added names the account of the observation that Add took last, one of some class.
+func (a *Accounts) Added() Key { return a.added }
+
 // Key names the account that o belongs to; false for an observation of no class.
 func (a *Accounts) Key(o *Observation) (Key, bool) {
 	class := ClassIndex(o.Class)
@@ -183,7 +187,7 @@ func origin(o *Observation) string {
 		return "unproven"
 	}
 	if ip := o.Origin.Unmap(); ip.Is4() {
-		return "ip " + ip.String()
+		return string(ip.AppendTo(append(make([]byte, 0, 24), "ip "...)))
 	}
 	net, _ := o.Origin.WithZone("").Prefix(64)
 	return "net " + net.String()
@@ -216,7 +220,7 @@ func (a *Accounts) group(o *Observation, class int) string {
 func (a *Accounts) Add(o Observation) []Event {
 	a.events, a.judges.decisions = a.events[:0], a.judges.decisions[:0]
 	key, ok := a.Key(&o)
-	if !ok {
+	if a.added = key; !ok {
 		a.Counters.None++
 		return nil
 	}

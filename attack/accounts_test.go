@@ -284,7 +284,8 @@ func saved(a *Accounts) string {
 			q.ID, q.Incident, q.Opened, q.Merged = 0, 0, 0, nil
 			for _, g := range []*bag{&q.Targets, &q.Ports, &q.Sources, &q.Alerts, &q.Techniques, &q.Detectors, &q.Flows} {
 				g.top = 0
-				fmt.Fprint(&b, g.counts)
+				text, _ := g.MarshalJSON()
+				b.Write(text)
 				*g = bag{}
 			}
 			fmt.Fprintf(&b, " %+v\n", q)

@@ -79,7 +79,7 @@ func (p *piece) origin(k Key) Origin {
 	}
 	if kind != "ip" {
 		for _, ip := range p.Sources.most(sourcesTop) {
-			o.Sources = append(o.Sources, Source{ip, p.Sources.counts[ip]})
+			o.Sources = append(o.Sources, Source{ip, p.Sources.of(ip)})
 		}
 	}
 	return o
@@ -87,64 +87,79 @@ func (p *piece) origin(k Key) Origin {
 
 func (p *piece) target(k Key) Target {
 	t := Target{Group: k.Group, IPs: p.Targets.names(), Count: p.Targets.distinct(), Proto: p.Proto}
-	for _, s := range p.Ports.names() {
-		n, _ := strconv.Atoi(s)
+	p.Ports.each(func(name string, _ uint64) {
+		n, _ := strconv.ParseUint(name, 10, 16)
 		t.Ports = append(t.Ports, uint16(n))
-	}
+	})
 	slices.Sort(t.Ports)
 	return t
 }
 
 func (p *piece) alerts() []AlertCount {
 	var out []AlertCount
-	for name, n := range p.Alerts.counts {
-		f := strings.SplitN(name, ":", 4)
-		if len(f) != 4 {
-			continue
+	p.Alerts.each(func(name string, n uint64) {
+		x, rest := AlertCount{Count: n}, name
+		for _, to := range [...]*uint32{&x.GID, &x.SID, &x.Rev} {
+			text, after, ok := strings.Cut(rest, ":")
+			if !ok {
+				return
+			}
+			v, _ := strconv.ParseUint(text, 10, 32)
+			*to, rest = uint32(v), after
 		}
-		num := func(s string) uint32 {
-			v, _ := strconv.ParseUint(s, 10, 32)
-			return uint32(v)
-		}
-		out = append(out, AlertCount{SID: num(f[1]), GID: num(f[0]), Rev: num(f[2]), Msg: f[3], Count: n})
-	}
+		x.Msg = rest
+		out = append(out, x)
+	})
 	slices.SortFunc(out, func(x, y AlertCount) int {
 		return cmp.Or(cmp.Compare(x.SID, y.SID), cmp.Compare(x.GID, y.GID), cmp.Compare(x.Rev, y.Rev), cmp.Compare(x.Msg, y.Msg))
 	})
 	return out
 }
 
+// plain says whether nothing of a text needs cleaning.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '.' && i+1 < len(s) && s[i+1] == ' ' {
+			return false
+		}
+	}
+	return len(s) <= 200 && (s == "" || s[len(s)-1] != '.' && s[len(s)-1] != ':' && s[len(s)-1] != ' ')
+}
+
 // story is two sentences a person understands, rendered from the fields alone.
 func (r *Record) story(c *Class) string {
-	var b strings.Builder
-	b.WriteString(r.who())
-	b.WriteString(" " + c.Act + " " + r.whom(c))
-	if from, to := clock(r.FirstSeen), clock(r.LastSeen); from == to {
-		b.WriteString(" at " + from + " UTC, " + r.seenBy() + ". ")
+	b := append(make([]byte, 0, 512), r.who()...)
+	b = append(append(append(b, ' '), c.Act...), ' ')
+	b = r.whom(b, c)
+	from, to := r.FirstSeen, r.LastSeen
+	if floorDiv(from, 1e9) == floorDiv(to, 1e9) {
+		b = appendClock(append(b, " at "...), from)
 	} else {
-		b.WriteString(" between " + from + " and " + to + " UTC, " + r.seenBy() + ". ")
+		b = appendClock(append(b, " between "...), from)
+		b = appendClock(append(b, " and "...), to)
 	}
-	b.WriteString(plural(r.Observations, "observation"))
+	b = append(r.seenBy(append(b, " UTC, "...)), ". "...)
+	b = appendPlural(b, r.Observations, "observation")
 	if r.Flows > 0 {
-		b.WriteString(" in " + plural(r.Flows, "flow"))
+		b = appendPlural(append(b, " in "...), r.Flows, "flow")
 	}
 	switch r.Result {
 	case Succeeded:
-		b.WriteString("; the target's answers show that it succeeded")
+		b = append(b, "; the target's answers show that it succeeded"...)
 	case Failed:
-		b.WriteString("; the target's answers show that it failed")
+		b = append(b, "; the target's answers show that it failed"...)
 	default:
-		b.WriteString("; the target's answers do not tell whether it succeeded")
+		b = append(b, "; the target's answers do not tell whether it succeeded"...)
 	}
 	switch r.Outcome {
 	case Foiled:
-		b.WriteString(", and the shield stopped all of it.")
+		b = append(b, ", and the shield stopped all of it."...)
 	case Contained:
-		b.WriteString(", and the shield stopped a part of it.")
+		b = append(b, ", and the shield stopped a part of it."...)
 	default:
-		b.WriteString(", and the shield did not act.")
+		b = append(b, ", and the shield did not act."...)
 	}
-	return b.String()
+	return string(b)
 }
 
 func (r *Record) who() string {
@@ -153,42 +168,46 @@ func (r *Record) who() string {
 		return "Several origins, merged when too many accounts were open,"
 	case r.Class == "dga" && r.Subject != "":
 		return "Host " + r.Subject
-	case o.IP+o.Prefix+o.Domain+o.MAC == "":
+	case o.IP == "" && o.Prefix == "" && o.Domain == "" && o.MAC == "":
 		return "An unproven origin (" + plural(o.Count, "claimed source") + ")"
 	}
 	return r.OriginText()
 }
 
-func (r *Record) whom(c *Class) string {
+func (r *Record) whom(b []byte, c *Class) []byte {
 	switch {
 	case c.Name == "dga":
-		return "look-ups of generated names"
+		return append(b, "look-ups of generated names"...)
 	case r.Subject != "":
-		return r.Subject
+		return append(b, r.Subject...)
 	case r.Target.Count == 1:
-		s := r.Target.IPs[0]
+		b = append(b, r.Target.IPs[0]...)
 		if len(r.Target.Ports) == 1 {
-			s += " port " + strconv.Itoa(int(r.Target.Ports[0]))
+			b = strconv.AppendUint(append(b, " port "...), uint64(r.Target.Ports[0]), 10)
 		}
-		return s
+		return b
 	case r.Target.Count == 0:
-		return "hosts of this network"
+		return append(b, "hosts of this network"...)
 	}
-	return strconv.FormatUint(r.Target.Count, 10) + " addresses of " + r.Target.Group
+	return append(append(strconv.AppendUint(b, r.Target.Count, 10), " addresses of "...), r.Target.Group...)
 }
 
-func (r *Record) seenBy() string {
+func (r *Record) seenBy(b []byte) []byte {
 	switch {
 	case len(r.Detectors) > 0:
-		return "seen by " + clean(r.Detectors[0])
+		return append(append(b, "seen by "...), clean(r.Detectors[0])...)
 	case len(r.Alerts) > 0:
-		return "seen by rule " + strconv.Itoa(int(r.Alerts[0].SID)) + " (" + clean(r.Alerts[0].Msg) + ")"
+		b = strconv.AppendUint(append(b, "seen by rule "...), uint64(r.Alerts[0].SID), 10)
+		return append(append(append(b, " ("...), clean(r.Alerts[0].Msg)...), ')')
 	}
-	return "seen by its traffic"
+	return append(b, "seen by its traffic"...)
 }
 
 // clean keeps traffic's bytes from ending the story's sentence or a line.
 func clean(s string) string {
+	if plain(s) {
+		return s
+	}
 	s = strings.Map(func(c rune) rune {
 		if c < ' ' || c == 0x7f {
 			return '?'
@@ -201,14 +220,33 @@ func clean(s string) string {
 	return strings.TrimRight(strings.ReplaceAll(s, ". ", ", "), ".: ")
 }
 
-func clock(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05") }
+func clock(ns int64) string { return string(appendClock(nil, ns)) }
 
-func plural(n uint64, word string) string {
-	s := strconv.FormatUint(n, 10) + " " + word
+// appendClock writes a time to the second.
+func appendClock(b []byte, ns int64) []byte {
+	t := time.Unix(0, ns).UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	two := func(v int, after byte) { b = append(b, byte('0'+v/10), byte('0'+v%10), after) }
+	two(year/100, ' ')
+	b = b[:len(b)-1]
+	two(year%100, '-')
+	two(int(month), '-')
+	two(day, ' ')
+	two(hour, ':')
+	two(minute, ':')
+	two(second, ' ')
+	return b[:len(b)-1]
+}
+
+func plural(n uint64, word string) string { return string(appendPlural(nil, n, word)) }
+
+func appendPlural(b []byte, n uint64, word string) []byte {
+	b = append(append(strconv.AppendUint(b, n, 10), ' '), word...)
 	if n != 1 {
-		s += "s"
+		b = append(b, 's')
 	}
-	return s
+	return b
 }
 
 // Retell renders the story from the record's other fields again.

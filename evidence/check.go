@@ -522,8 +522,9 @@ func (c *checker) private(i int64, want [32]byte, x *AttackLeaf) {
 		return
 	}
 	var p Private
+	var r *attack.Record
 	if err == nil {
-		p, err = openPrivate(sealed, s.seed[:], &c.words)
+		p, r, err = openPrivate(sealed, s.seed[:], &c.words)
 	}
 	if err != nil || p.commitment(newSecrets(s.seed[:])) != want {
 		c.r.problem("leaf %d: its private part is not what the leaf committed to", i)
@@ -531,7 +532,7 @@ func (c *checker) private(i int64, want [32]byte, x *AttackLeaf) {
 	}
 	c.r.PrivateOpen++
 	if x != nil {
-		if !p.agrees(x, i) {
+		if !p.agrees(r, x, i) {
 			c.r.problem("leaf %d: it does not say what its private part says", i)
 		}
 		c.packets(i, s, string(p[fieldPackets]))

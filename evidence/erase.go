@@ -42,21 +42,26 @@ var ErrErased = errors.New("erased")
 
 // ReadPrivate opens the private part of a leaf.
 func ReadPrivate(dir string, leaf int64) (Private, error) {
+	p, _, err := readPrivate(dir, leaf, &wordReader{dir: dir})
+	return p, err
+}
+
+func readPrivate(dir string, leaf int64, words *wordReader) (Private, *attack.Record, error) {
 	s, err := readSlot(dir, leaf)
 	if err != nil {
-		return Private{}, err
+		return Private{}, nil, err
 	}
 	if s.private == 0 || s.erased() {
-		return Private{}, ErrErased
+		return Private{}, nil, ErrErased
 	}
 	sealed, err := readRecord(filepath.Join(dir, "private"), s.private-1, leaf)
 	if errors.Is(err, os.ErrNotExist) {
-		return Private{}, ErrErased
+		return Private{}, nil, ErrErased
 	}
 	if err != nil {
-		return Private{}, fmt.Errorf("private part of leaf %d: %w", leaf, err)
+		return Private{}, nil, fmt.Errorf("private part of leaf %d: %w", leaf, err)
 	}
-	return openPrivate(sealed, s.seed[:], &wordReader{dir: dir})
+	return openPrivate(sealed, s.seed[:], words)
 }
 
 // ReadPackets returns the capture file kept with an attack's leaf.
@@ -80,17 +85,27 @@ func ReadRecord(dir string, leaf int64) (attack.Record, error) {
 	if b, err := ReadLeaf(dir, leaf); err == nil && len(b) > 0 && b[0] != typeAttack {
 		return attack.Record{}, ErrErased
 	}
-	p, err := ReadPrivate(dir, leaf)
-	if err != nil {
+	return readRecordOf(dir, leaf, &wordReader{dir: dir})
+}
+
+func readRecordOf(dir string, leaf int64, words *wordReader) (attack.Record, error) {
+	p, r, err := readPrivate(dir, leaf, words)
+	switch {
+	case err != nil:
 		return attack.Record{}, err
+	case r == nil:
+		return joined(&p, leaf)
 	}
-	return joined(&p, leaf)
+	r.Evidence.Leaf = leaf
+	r.Retell()
+	return *r, nil
 }
 
 // Sealed hands over the sealed attacks of a folder from a leaf on, one at a time, and what was authorised among them,
 // which is not counted and whose Leaf is -1. Of an erased attack only the leaf's public part is there: no number, no
 // origin, no target.
 func Sealed(dir string, from int64, do func(r attack.Record, erased bool) error) error {
+	words := &wordReader{dir: dir}
 	_, err := scan(filepath.Join(dir, "entries"), func(i int64, _ uint64, b []byte) error {
 		if i < from {
 			return nil
@@ -101,7 +116,7 @@ func Sealed(dir string, from int64, do func(r attack.Record, erased bool) error)
 			}
 			return nil
 		}
-		r, err := ReadRecord(dir, i)
+		r, err := readRecordOf(dir, i, words)
 		if err == nil {
 			return do(r, false)
 		}

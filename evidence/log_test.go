@@ -408,7 +408,7 @@ func FuzzLeaves(f *testing.F) {
 			t.Error("event leaf does not encode back")
 		}
 		_, _ = decodeCorrection(b)
-		_, _ = openPrivate(b, []byte("a seed of 16 byt"), &wordReader{})
+		_, _, _ = openPrivate(b, []byte("a seed of 16 byt"), &wordReader{})
 		_, _ = parseCheckpoint(string(b))
 	})
 }

@@ -99,20 +99,20 @@ func (p *Private) append(b []byte) []byte {
 }
 
 // openPrivate decrypts what is stored of a private part: an attack's record in its short form and the opening of its
-// incident, or the values as they are.
-func openPrivate(sealed, seed []byte, words *wordReader) (p Private, err error) {
+// incident, or the values as they are. Of an attack in its short form the record comes with it, without story and leaf.
+func openPrivate(sealed, seed []byte, words *wordReader) (p Private, r *attack.Record, err error) {
 	b := append([]byte(nil), sealed...)
 	newSecrets(seed).mask(b)
 	if len(b) > saltBytes && b[0] == compact.Version {
-		r, err := compact.Read(b[:len(b)-saltBytes], words.at)
+		x, err := compact.Read(b[:len(b)-saltBytes], words.at)
 		if err != nil {
-			return p, fmt.Errorf("private part: %w", err)
+			return p, nil, fmt.Errorf("private part: %w", err)
 		}
-		return split(&r, b[len(b)-saltBytes:], &compact.Values{}), nil
+		return split(&x, b[len(b)-saltBytes:], &compact.Values{}), &x, nil
 	}
 	for i := range p {
 		if len(b) < 4 {
-			return p, errors.New("private part is cut")
+			return p, nil, errors.New("private part is cut")
 		}
 		n := be.Uint32(b)
 		b = b[4:]
@@ -120,15 +120,15 @@ func openPrivate(sealed, seed []byte, words *wordReader) (p Private, err error) 
 			continue
 		}
 		if uint64(n-1) > uint64(len(b)) {
-			return p, errors.New("private part is cut")
+			return p, nil, errors.New("private part is cut")
 		}
 		p[i] = b[: n-1 : n-1]
 		b = b[n-1:]
 	}
 	if len(b) > 0 {
-		return p, errors.New("private part has bytes left over")
+		return p, nil, errors.New("private part has bytes left over")
 	}
-	return p, nil
+	return p, nil, nil
 }
 
 // split lays a record out over the fields; they are valid as long as v is not used again.
@@ -147,6 +147,14 @@ func split(r *attack.Record, incidentSalt []byte, v *compact.Values) (p Private)
 
 // joined is the record that split laid out, with its story told again.
 func joined(p *Private, leaf int64) (r attack.Record, err error) {
+	if r, err = laidOut(p, leaf); err == nil {
+		r.Retell()
+	}
+	return r, err
+}
+
+// laidOut is that record without its story.
+func laidOut(p *Private, leaf int64) (r attack.Record, err error) {
 	get := func(i int, v any) {
 		if e := json.Unmarshal(p[i], v); e != nil && err == nil {
 			err = fmt.Errorf("reading private part, field %d: %w", i, e)
@@ -159,8 +167,20 @@ func joined(p *Private, leaf int64) (r attack.Record, err error) {
 	get(fieldDetectors, &r.Detectors)
 	r.Subject = string(p[fieldSubject])
 	r.Evidence = attack.Evidence{Leaf: leaf, Packets: string(p[fieldPackets])}
-	if err == nil {
-		r.Retell()
-	}
 	return r, err
+}
+
+// agrees says whether an attack's leaf says what its private part says; r is the record in it, nil if it has yet to be read.
+func (p *Private) agrees(r *attack.Record, x *AttackLeaf, leaf int64) bool {
+	if r == nil {
+		read, err := laidOut(p, leaf)
+		if err != nil {
+			return false
+		}
+		r = &read
+	}
+	y, err := publicPart(r)
+	y.Ordinal, y.Sensor, y.Ruleset, y.Private, y.Incident = x.Ordinal, x.Sensor, x.Ruleset, x.Private, x.Incident
+	y.Stage = x.Stage // the class table's, which may be another by now
+	return err == nil && y == *x && incidentCommitment(p[fieldIncident]) == x.Incident
 }

@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
 	"path/filepath"
@@ -78,16 +77,5 @@ func TestCommitmentsOpenTheLeaf(t *testing.T) {
 	a, err := ReadAttackLeaf(raw)
 	if err != nil || a.Private != sha256.Sum256(b) {
 		t.Errorf("the commitments do not hash to the leaf's: %v", err)
-	}
-}
-
-func TestMACIsHMAC(t *testing.T) {
-	seed := []byte("sixteen of seeds")
-	for _, message := range [][]byte{{}, {7}, []byte("values"), []byte("sixteen and more")[:16]} {
-		m := hmac.New(sha256.New, seed)
-		m.Write(message)
-		if got := mac(seed, message); !hmac.Equal(got[:], m.Sum(nil)) {
-			t.Errorf("%q: %x, HMAC is %x", message, got, m.Sum(nil))
-		}
 	}
 }

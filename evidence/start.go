@@ -204,7 +204,7 @@ func (l *Log) complete(i int64, b []byte) bool {
 	if errors.Is(err, os.ErrNotExist) {
 		return true // retention
 	}
-	p, err2 := openPrivate(sealed, s.seed[:], &wordReader{dir: l.dir})
+	p, _, err2 := openPrivate(sealed, s.seed[:], &wordReader{dir: l.dir})
 	if err != nil || err2 != nil || p.commitment(newSecrets(s.seed[:])) != want {
 		return false
 	}

@@ -2,7 +2,6 @@ package shield
 
 import (
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/dejpha/dejpha/attack"
@@ -39,7 +38,9 @@ func (r *Running) Figures() (*figures.Figures, error) {
 		f.At, f.Ledger, f.Faces = m.now, figures.Ledger(s.Ledger), s.Part.Figures()
 		f.Alerts, f.Opened, f.Open, f.Attacks, f.Authorised = s.Alerts, s.Opened, m.accounts.Open(), s.Attacks, s.Authorised
 		f.ByClass, f.ByOutcome, f.Decisions = maps.Clone(s.ByClass), maps.Clone(s.ByOutcome), maps.Clone(s.ByDecision)
-		f.Recent = slices.Clone(m.latest)
+		for i := range m.latest {
+			f.Recent = append(f.Recent, m.latest[i].line())
+		}
 	})
 	if err != nil {
 		return nil, err
@@ -74,7 +75,19 @@ const latestMax = 8
 
 // remember puts an attack that was opened before the latest ones.
 func (m *merger) remember(r *attack.Record) {
-	line := time.Unix(0, r.OpenedAt).UTC().Format("15:04:05") + "  " + r.Class + " from " + r.OriginText() + " on " + r.Target.Group
-	m.latest = slices.Insert(m.latest, 0, line)
-	m.latest = m.latest[:min(len(m.latest), latestMax)]
+	if len(m.latest) < latestMax {
+		m.latest = append(m.latest, opening{})
+	}
+	copy(m.latest[1:], m.latest)
+	m.latest[0] = opening{r.OpenedAt, r.Class, r.OriginText(), r.Target.Group}
+}
+
+// opening is an attack that was opened, as it is listed.
+type opening struct {
+	at                   int64
+	class, origin, group string
+}
+
+func (o *opening) line() string {
+	return time.Unix(0, o.at).UTC().Format("15:04:05") + "  " + o.class + " from " + o.origin + " on " + o.group
 }

@@ -54,10 +54,10 @@ type merger struct {
 	err        error        // the first write that failed
 	failed     atomic.Bool  // err is set, for the reader
 	now        int64
-	beat       int64    // when the next heartbeat is due
-	told       int64    // when the watcher was told the ledger
-	latest     []string // the last attacks that were opened, newest first
-	ended      bool     // the source of a run came to its end
+	beat       int64     // when the next heartbeat is due
+	told       int64     // when the watcher was told the ledger
+	latest     []opening // the last attacks that were opened, newest first
+	ended      bool      // the source of a run came to its end
 }
 
 // wanting pairs a detector with the kinds of signals it asks for.
@@ -149,9 +149,12 @@ func (m *merger) found(f behaviour.Finding) {
 func (m *merger) observe(o attack.Observation, packets func() []Packet) {
 	events := m.accounts.Add(o)
 	m.enforce()
-	m.shadow.Saw(&o)
+	if !m.set.undecided {
+		m.shadow.Saw(&o)
+	}
 	defer m.decided()
-	if key, ok := m.accounts.Key(&o); ok && m.clerk != nil {
+	if m.clerk != nil && attack.ClassIndex(o.Class) >= 0 {
+		key := m.accounts.Added()
 		t := max(o.Time, m.accounts.Now())
 		var kept []Packet
 		if !m.kept.Full(key, t) {
@@ -238,7 +241,9 @@ func (m *merger) act(events []attack.Event) {
 			m.line = eve.AppendAttack(m.line[:0], &ev.Record)
 			m.write(m.line)
 		case attack.Closed:
-			delete(m.open, ev.Key)
+			if m.watcher != nil {
+				delete(m.open, ev.Key)
+			}
 			if m.clerk == nil || ev.Record.Authorised {
 				m.beside(ev, evidence.CodeAuthorised)
 				m.closed(&ev.Record)

@@ -30,6 +30,7 @@ type asked struct {
 	dir     string
 	program string
 	profile string
+	allocs  string
 	keep    bool
 	sets    []string
 }
@@ -42,6 +43,7 @@ func main() {
 	flag.StringVar(&a.dir, "dir", "", "an empty folder to work in; \"\": a temporary one")
 	flag.StringVar(&a.program, "program", "bin/dejpha", "the program that checks")
 	flag.StringVar(&a.profile, "profile", "", "write a profile of processor time to this file")
+	flag.StringVar(&a.allocs, "allocs", "", "write a profile of what was allocated to this file")
 	flag.BoolVar(&a.keep, "keep", false, "keep the folder")
 	flag.Func("set", "KEY=VALUE of the configuration; repeatable", func(s string) error {
 		a.sets = append(a.sets, s)
@@ -115,6 +117,16 @@ func (a *asked) play(out string) (wrong []string, err error) {
 	sum, err := setup.ReplaySource(src, out, shield.ReplayOptions{Progress: a.progress(src, began)})
 	if err != nil {
 		return nil, err
+	}
+	if a.allocs != "" {
+		f, err := os.Create(a.allocs)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if err := pprof.Lookup("allocs").WriteTo(f, 0); err != nil {
+			return nil, err
+		}
 	}
 	seconds, processor := time.Since(began).Seconds(), (spent(syscall.RUSAGE_SELF) - before).Seconds()
 	row("attacks asked", "%d", a.attacks)
