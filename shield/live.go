@@ -27,6 +27,7 @@ import (
 const (
 	countEvery  = int64(100e6) // ns between two looks at the kernel's counters
 	stretchTime = int64(5e6)   // ns of traffic after which a stretch ends
+	urgentTime  = int64(5e5)   // and after which it ends where a rule has matched
 	ahead       = 32           // stretches that a worker may be ahead of the merge point, which syncs files
 )
 
@@ -155,7 +156,7 @@ func (t *tap) follow() error {
 				}
 				t.counts.Told += t.notice.Tell(inline, f.Interface)
 			}
-			if t.taken < stretchPackets && t.clock.Now() < t.due {
+			if t.taken < stretchPackets && t.clock.Now() < t.due && !t.urgent() {
 				continue
 			}
 		case errors.Is(err, capture.ErrIdle):
@@ -177,6 +178,11 @@ func (t *tap) follow() error {
 		default:
 		}
 	}
+}
+
+// urgent says that a rule matched, which may lead to a decision: the merge point hears of it now, unless it just did.
+func (t *tap) urgent() bool {
+	return len(t.worker.out.matches) > 0 && t.clock.Now() >= t.due-stretchTime+urgentTime
 }
 
 // next is the number of the next frame: no other worker's has it.

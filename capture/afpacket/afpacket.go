@@ -24,9 +24,9 @@ type Options struct {
 	Filters    map[string][]cbpf.Instruction // by interface: classic BPF, run by the kernel; nil: everything
 	Texts      map[string]string             // the filters as they were written, to be shown
 	Bypass     bool                          // the sources are capture.Bypassers where kernel and filters allow; why not is said
-	BlockBytes int                           // of one ring block: a power of two, at least 64 KiB, so that every frame fits; default 512 KiB
-	Blocks     int                           // blocks of one ring; default 64, less with many workers. Halved as long as the kernel lacks the memory
-	Retire     time.Duration                 // how long the kernel holds a block that is not full; default 8 ms
+	BlockBytes int                           // of one ring block: a power of two, at least 64 KiB, so that every frame fits; default 128 KiB
+	Blocks     int                           // blocks of one ring; default 256, less with many workers. Halved as long as the kernel lacks the memory
+	Retire     time.Duration                 // how long the kernel holds a block that is not full; default 4 ms
 	Wait       time.Duration                 // how long Next waits before it says ErrIdle; default 100 ms
 
 	skip *skipper // nil: no bypass
@@ -37,17 +37,17 @@ const (
 	workersMost   = 256 // the kernel's own bound of a fanout group
 	blockLeast    = 64 << 10
 	blockMost     = 16 << 20
-	defaultBlock  = 512 << 10
-	defaultBlocks = 64
-	blocksShared  = 256 // of all workers' rings of one interface, as far as each has blocksFew
-	blocksFew     = 16
+	defaultBlock  = 128 << 10 // the kernel closes a block after the retire time however empty it is: small ones outlast a longer pause
+	defaultBlocks = 256
+	blocksShared  = 1024 // of all workers' rings of one interface, as far as each has blocksFew
+	blocksFew     = 64
 	blocksLeast   = 4
-	defaultRetire = 8 * time.Millisecond
+	defaultRetire = 4 * time.Millisecond
 	defaultWait   = 100 * time.Millisecond
 	blocksMost    = 4096
 	lookEvery     = 1 << 14               // frames between two looks at the interfaces while nothing idles
 	askEvery      = int64(250e6)          // ns between two looks for an interface that is down or gone
-	drainRounds   = 100                   // waits of a retire time each for the kernel's rest after Stop
+	drainRounds   = 200                   // waits of a retire time each for the kernel's rest after Stop
 	stampSlack    = 10 * time.Millisecond // that the kernel's block timer may be late
 )
 
