@@ -56,6 +56,8 @@ type Config struct {
 	ActionOrder []string
 	AlertsMax   int
 
+	Witnesses Witnesses
+
 	StatsEvery int64 // ns between two records of statistics of a live run
 
 	Memory      int64    // bytes the tables share

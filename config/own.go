@@ -42,11 +42,12 @@ type own struct {
 		Listen          string `yaml:"listen"`
 		CountryDatabase string `yaml:"country-database"`
 	} `yaml:"console"`
-	Control ownControl `yaml:"control"`
-	Metrics ownMetrics `yaml:"metrics"`
-	Confine string     `yaml:"confine"`
-	User    string     `yaml:"user"`
-	Keep    struct {
+	Control   ownControl   `yaml:"control"`
+	Metrics   ownMetrics   `yaml:"metrics"`
+	Witnesses ownWitnesses `yaml:"witnesses"`
+	Confine   string       `yaml:"confine"`
+	User      string       `yaml:"user"`
+	Keep      struct {
 		Eve     ownKeep `yaml:"eve"`
 		Packets struct {
 			Bytes  string `yaml:"bytes"`
@@ -189,7 +190,7 @@ func (o *own) fill(c *Config) error {
 	if err := o.networks(); err != nil {
 		return err
 	}
-	if err := o.Inline.fill(&c.Inline); err != nil {
+	if err := errors.Join(o.Inline.fill(&c.Inline), o.Witnesses.fill(&c.Witnesses)); err != nil {
 		return err
 	}
 	for k, v := range o.Variables.Addresses {

@@ -24,6 +24,7 @@ type Options struct {
 	Own   []string // folders that this user shall own, with all below them
 	Off   bool     // become the user and drop privileges only
 	BPF   bool     // maps and programs are still worked with
+	Dial  []uint16 // TCP ports that are still connected to, at any address
 }
 
 // Report says what was done.

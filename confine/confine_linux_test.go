@@ -56,6 +56,7 @@ func checks(dir string, r *Report) []check {
 	}
 	if r.Landlock >= 4 {
 		list = append(list, check{"a connection", func() error { _, err := net.Dial("tcp", "127.0.0.1:9"); return err }, syscall.EACCES},
+			check{"a connection to a port that is needed", func() error { _, err := net.Dial("tcp", "127.0.0.1:10"); return err }, syscall.ECONNREFUSED},
 			check{"a listener", func() error { _, err := net.Listen("tcp", "127.0.0.1:0"); return err }, syscall.EACCES})
 	}
 	if r.Refused > 0 {
@@ -91,7 +92,7 @@ func child(dir string) int {
 		}()
 	}
 	time.Sleep(20 * time.Millisecond)
-	o := Options{Write: []string{filepath.Join(dir, "state"), filepath.Join(dir, "not-there")}, Read: []string{filepath.Join(dir, "rules"), "/proc"}, Keep: []Cap{NetRaw}}
+	o := Options{Write: []string{filepath.Join(dir, "state"), filepath.Join(dir, "not-there")}, Read: []string{filepath.Join(dir, "rules"), "/proc"}, Keep: []Cap{NetRaw}, Dial: []uint16{10}}
 	if name := os.Getenv("CONFINE_USER"); name != "" {
 		o.User, o.Own = name, []string{filepath.Join(dir, "state")}
 	}

@@ -79,10 +79,33 @@ func landlock(o *Options, r *Report) error {
 			}
 		}
 	}
+	if net != 0 {
+		if err := dial(int(set), o.Dial); err != nil {
+			return err
+		}
+	}
 	if _, _, e := syscall.AllThreadsSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, set, 0, 0); e != 0 {
 		return fmt.Errorf("cannot confine files: %w", e)
 	}
 	r.Landlock = int(version)
+	return nil
+}
+
+// portRule is the kernel's struct landlock_net_port_attr, ofPorts the kind of rule that takes it.
+type portRule struct{ access, port uint64 }
+
+const ofPorts = 2
+
+// dial lets connections through to TCP ports, at any address.
+func dial(set int, ports []uint16) error {
+	for _, port := range ports {
+		rule := &portRule{unix.LANDLOCK_ACCESS_NET_CONNECT_TCP, uint64(port)}
+		_, _, e := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(set), ofPorts, uintptr(unsafe.Pointer(rule)), 0, 0, 0)
+		runtime.KeepAlive(rule)
+		if e != 0 {
+			return fmt.Errorf("cannot confine connections: port %d: %w", port, e)
+		}
+	}
 	return nil
 }
 

@@ -33,7 +33,18 @@ type Figures struct {
 	Rules   int `json:"rules"`
 	Refused int `json:"rules_refused"`
 
+	Witnesses []Witness `json:"witnesses,omitempty"`
+
 	Memory []Pool `json:"memory"`
+}
+
+// Witness is how it stands with one that cosigns the log.
+type Witness struct {
+	Name     string `json:"name"`
+	Size     int64  `json:"leaves"` // of the head it signed last; 0: none in this run
+	Cosigned uint64 `json:"cosigned"`
+	Failed   uint64 `json:"failed"`
+	Error    string `json:"error,omitempty"` // of the last time
 }
 
 // Ledger is the fate of packets: Received is the sum of the others.

@@ -58,6 +58,9 @@ func (r *Running) Figures() (*figures.Figures, error) {
 			f.Workers = append(f.Workers, figures.Worker{})
 		}
 	}
+	for _, w := range r.e.merge.clerk.Witnesses() {
+		f.Witnesses = append(f.Witnesses, figures.Witness(w))
+	}
 	f.Gather()
 	return f, nil
 }

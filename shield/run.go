@@ -68,7 +68,13 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		return nil, err
 	}
 	defer blocks.Close()
-	seal, err := clerk.Open(s.writing(&o, file, began.UnixNano()))
+	asker, err := s.witnessed(o.State, o.say)
+	if err != nil {
+		return nil, err
+	}
+	writing := s.writing(&o, file, began.UnixNano())
+	writing.Witnesses = asker
+	seal, err := clerk.Open(writing)
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +126,8 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 			return nil, err
 		}
 	}
+	asker.Start(set.config.Witnesses.Every)
+	defer asker.End()
 	pause := seal.Pass
 	if set.live {
 		err = e.watch(o.Live, now, o.Stop, pause)

@@ -102,7 +102,7 @@ func (k *keeper) confine() error {
 // bounds are what the running shield still needs.
 func (k *keeper) bounds() confine.Options {
 	c := k.config
-	o := confine.Options{User: c.User, Own: []string{c.State}, Write: []string{c.State}, Off: c.Confine == "off",
+	o := confine.Options{Dial: c.Witnesses.Ports(), User: c.User, Own: []string{c.State}, Write: []string{c.State}, Off: c.Confine == "off",
 		Read: []string{"/proc", "/sys", "/etc", "/run/systemd/resolve", "/usr/share/zoneinfo", "/dev/null", "/dev/urandom"}}
 	if s := c.Socket(c.State); s != "" {
 		o.Write = append(o.Write, filepath.Dir(s))

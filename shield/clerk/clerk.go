@@ -22,6 +22,7 @@ import (
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/evidence/durable"
 	"github.com/dejpha/dejpha/shield/records"
+	"github.com/dejpha/dejpha/witness/ask"
 )
 
 // ErrOtherRun says that a folder holds what another run left.
@@ -39,6 +40,8 @@ type Options struct {
 	Keep    evidence.Keep // of the log's stores
 	KeepEve records.Keep
 	Shadow  string // file of the rehearsal; "": none
+
+	Witnesses *ask.Asker // has the log's heads cosigned; nil: nobody is asked
 }
 
 // Clerk has one owner, the merge point, whose goroutine calls every method unless said otherwise.
@@ -114,6 +117,9 @@ func (c *Clerk) Done() ([]attack.Record, error) { return c.queue.take() }
 // Waits is how often the caller had to wait because a disk was too slow for what was handed over. From any goroutine.
 func (c *Clerk) Waits() uint64 { return c.queue.waits.Load() }
 
+// Witnesses is how it stands with those who cosign the log. From any goroutine.
+func (c *Clerk) Witnesses() []ask.State { return c.o.Witnesses.States() }
+
 // Seal takes a closed attack with its packets, a capture file or nil. Done tells of it once it is acknowledged.
 func (c *Clerk) Seal(r *attack.Record, packets []byte) {
 	if c.waiting == 0 {
@@ -139,7 +145,15 @@ func (c *Clerk) Event(code evidence.Code, at int64, public, hidden []byte) {
 
 // Totals takes the ledger and the clock, ns.
 func (c *Clerk) Totals(l evidence.Ledger, now int64) {
-	c.hand(0, func() error { return c.log.Totals(l, now) })
+	c.hand(0, func() error {
+		if err := c.o.Witnesses.Other(); err != nil {
+			return err
+		}
+		if note := c.o.Witnesses.Newest(); note != nil {
+			c.log.Cosigned(note)
+		}
+		return c.log.Totals(l, now)
+	})
 }
 
 // Rules names the rules in force from now on. KeepRules was called before, so that the log need not wait for the text.
