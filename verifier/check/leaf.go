@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Types of leaves; others are opaque and never counted.
@@ -18,12 +19,14 @@ const (
 	leafMax     = 65535
 )
 
-// Flags of a totals leaf; bits 8-9 hold the kind of log.
+const flagsKnown = 7 | 3<<8 // of a totals leaf: start, clean stop, unclean start; bits 8-9 hold the kind of log
+
+// Codes of events that a claim counts.
 const (
-	flagStart   = 1
-	flagStop    = 2
-	flagUnclean = 4
-	flagsKnown  = flagStart | flagStop | flagUnclean | 3<<8
+	eventGap       = 3
+	eventJump      = 4
+	eventErasure   = 8
+	eventRetention = 9
 )
 
 // Words of the closed lists, in the order of their numbers (accounts/1).
@@ -117,18 +120,11 @@ func shortest(b []byte) (v uint64, n int) {
 
 // total is a counter's value, 0 where the leaf lacks it.
 func (t *totals) total(id int) uint64 {
-	lo, hi := 0, len(t.counters)
-	for lo < hi {
-		if mid := (lo + hi) / 2; t.counters[mid].id < id {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
+	at, found := slices.BinarySearchFunc(t.counters, id, func(c counter, id int) int { return c.id - id })
+	if !found {
+		return 0
 	}
-	if lo < len(t.counters) && t.counters[lo].id == id {
-		return t.counters[lo].value
-	}
-	return 0
+	return t.counters[at].value
 }
 
 func (t *totals) kind() string { return kinds[t.flags>>8&3] }

@@ -7,8 +7,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math/bits"
+	"slices"
 	"testing/fstest"
 )
+
+const flagStart, flagStop, flagUnclean = 1, 2, 4
 
 // made is a log made by the tests alone, from the formats.
 type made struct {
@@ -68,7 +72,7 @@ func (m *made) event(code int, data []byte) {
 
 func (m *made) correct(leaf, from, to int) {
 	m.counts[2*from+1]++
-	if to < cells {
+	if to < 1350 {
 		m.counts[2*to]++
 	}
 	b := be.AppendUint64([]byte{3, 1}, uint64(leaf))
@@ -104,19 +108,51 @@ func (m *made) root(size int) Hash {
 	return t.root()
 }
 
+// sparse is a tree of which only some leaves are known; a subtree without any is a hash made up from its bounds.
+type sparse struct {
+	known []int64 // rising
+	leaf  map[int64]Hash
+	size  int64
+}
+
+func (s *sparse) hash(lo, hi int64) Hash {
+	at, found := slices.BinarySearch(s.known, lo)
+	if !found && (at == len(s.known) || s.known[at] >= hi) {
+		return sha256.Sum256(be.AppendUint64(be.AppendUint64(nil, uint64(lo)), uint64(hi)))
+	}
+	if hi-lo == 1 {
+		return s.leaf[lo]
+	}
+	k := split(hi - lo)
+	return nodeHash(s.hash(lo, lo+k), s.hash(lo+k, hi))
+}
+
+// split is the largest power of two below n.
+func split(n int64) int64 { return 1 << (bits.Len64(uint64(n-1)) - 1) }
+
 // path is an inclusion path, by the definition (RFC 9162, 2.1.3.1).
-func path(hashes []Hash, m int) []Hash {
-	if len(hashes) <= 1 {
+func (s *sparse) path(i, lo, hi int64) []Hash {
+	if hi-lo == 1 {
 		return nil
 	}
-	k := 1
-	for 2*k < len(hashes) {
-		k *= 2
+	k := lo + split(hi-lo)
+	if i < k {
+		return append(s.path(i, lo, k), s.hash(k, hi))
 	}
-	if m < k {
-		return append(path(hashes[:k], m), rootOf(hashes[k:]))
+	return append(s.path(i, k, hi), s.hash(lo, k))
+}
+
+func path(hashes []Hash, i int) []Hash {
+	s := dense(hashes)
+	return s.path(int64(i), 0, s.size)
+}
+
+func dense(hashes []Hash) *sparse {
+	s := &sparse{leaf: map[int64]Hash{}, size: int64(len(hashes))}
+	for i, h := range hashes {
+		s.known, s.leaf[int64(i)] = append(s.known, int64(i)), h
 	}
-	return append(path(hashes[k:], m-k), rootOf(hashes[:k]))
+	return s
 }
 
 // prefix is a consistency proof, by the definition (RFC 9162, 2.1.4.1).
@@ -171,17 +207,19 @@ func (m *made) folder(perFile int) fstest.MapFS {
 		var b []byte
 		for _, e := range m.leaves[n*perFile : min((n+1)*perFile, len(m.leaves))] {
 			frame := append(be.AppendUint16(nil, uint16(len(e))), e...)
-			b = append(be.AppendUint32(b, crc32.Checksum(frame, castagnoli)), frame...)
+			b = append(be.AppendUint32(b, crc32.Checksum(frame, crc32.MakeTable(crc32.Castagnoli))), frame...)
 		}
 		fs[fmt.Sprintf("entries/%06d", n)] = &fstest.MapFile{Data: b}
 	}
 	return fs
 }
 
-// sample is a log of some thousand leaves with everything in it that is counted.
-func sample(kind uint16) *made {
+// sample is a log of a thousand attacks with everything in it that is counted.
+func sample(kind uint16) *made { return sampleOf(kind, 1000, cells) }
+
+func sampleOf(kind uint16, attacks, cells int) *made {
 	m := newMade(kind)
-	for i := range 2000 {
+	for i := range attacks {
 		m.time += 7e6
 		m.ledger[0], m.ledger[1] = m.ledger[0]+10, m.ledger[1]+9
 		m.ledger[2+i%4]++
@@ -192,11 +230,11 @@ func sample(kind uint16) *made {
 			m.counts[idGaps] += 5e6
 			m.time += 5e6
 		case 22:
-			m.event(eventUnprotected, fmt.Appendf(nil, `{"from":%d,"to":%d,"passed":3}`, m.time*1000, m.time*1000+2e9))
+			m.event(2, fmt.Appendf(nil, `{"from":%d,"to":%d,"passed":3}`, m.time*1000, m.time*1000+2e9))
 			m.counts[idUnguarded] += 2e6
 			m.counts[idPassed] += 3
 		case 33:
-			m.event(eventCaps, []byte(`{"observations_forgotten":5,"attacks_merged":2}`))
+			m.event(6, []byte(`{"observations_forgotten":5,"attacks_merged":2}`))
 			m.counts[idForgotten] += 5
 			m.counts[idMerged] += 2
 		case 44:

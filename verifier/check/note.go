@@ -22,21 +22,26 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of a signed note (C2SP signed-note asks for at least 16 signatures).
+// Limits of a signed note; C2SP asks for at least 16 signatures.
 const (
 	noteBytesMax = 256 << 10
 	noteSigsMax  = 64
-	keyBytesMax  = 4096
 )
 
-// Types of keys that are known by name; only the two of Ed25519 are checked.
+// Types of keys that are checked, and the length of the signatures that are known by name only.
 const (
-	typeEd25519     = 0x01
-	typeCosignature = 0x04
-	typeMLDSA44     = 0x06
+	typeEd25519     = 1
+	typeCosignature = 4
+	lengthMLDSA44   = 8 + 2420
 )
 
 var be = binary.BigEndian
+
+// unbase reads standard base64 with padding in its one form.
+func unbase(s string) ([]byte, bool) {
+	b, err := base64.StdEncoding.Strict().DecodeString(s)
+	return b, err == nil && base64.StdEncoding.EncodedLen(len(b)) == len(s)
+}
 
 // Key is a verifier key of a C2SP signed note: NAME+ID+BASE64 of a type byte and the public key.
 type Key struct {
@@ -48,22 +53,15 @@ type Key struct {
 
 // ParseKey reads a verifier key and checks that its id is the one its name and bytes give.
 func ParseKey(s string) (Key, error) {
-	parts := strings.SplitN(s, "+", 3)
-	if len(s) > keyBytesMax || len(parts) != 3 || !nameFits(parts[0]) || len(parts[1]) != 8 {
-		return Key{}, errors.New("not a verifier key of the form NAME+ID+BASE64")
-	}
-	id, err := strconv.ParseUint(parts[1], 16, 32)
-	b, err2 := base64.StdEncoding.Strict().DecodeString(parts[2])
-	if err != nil || err2 != nil || len(b) < 2 {
+	parts := append(strings.SplitN(s, "+", 3), "", "", "")
+	b, ok := unbase(parts[2])
+	if len(s) > 4096 || !ok || len(b) < 2 || !nameFits(parts[0]) {
 		return Key{}, errors.New("not a verifier key of the form NAME+ID+BASE64")
 	}
 	sum := sha256.Sum256(append([]byte(parts[0]+"\n"), b...))
-	if be.Uint32(sum[:]) != uint32(id) {
-		return Key{}, fmt.Errorf("verifier key of %s: its id is not that of its bytes", parts[0])
-	}
-	k := Key{parts[0], uint32(id), b[0], b[1:]}
-	if (k.Type == typeEd25519 || k.Type == typeCosignature) && len(k.Public) != ed25519.PublicKeySize {
-		return Key{}, fmt.Errorf("verifier key of %s: an Ed25519 key has %d bytes", k.Name, ed25519.PublicKeySize)
+	k := Key{parts[0], be.Uint32(sum[:]), b[0], b[1:]}
+	if parts[1] != fmt.Sprintf("%08x", k.ID) || (k.Type == typeEd25519 || k.Type == typeCosignature) && len(k.Public) != ed25519.PublicKeySize {
+		return Key{}, fmt.Errorf("verifier key of %q: its id or length is not that of its bytes", k.Name)
 	}
 	return k, nil
 }
@@ -108,44 +106,36 @@ func ParseCheckpoint(b string) (c Checkpoint, err error) {
 	for _, line := range lines {
 		rest, ok := strings.CutPrefix(line, "— ")
 		name, text, ok2 := strings.Cut(rest, " ")
-		sig, err := base64.StdEncoding.Strict().DecodeString(text)
-		if !ok || !ok2 || err != nil || !nameFits(name) || len(sig) < 5 {
+		sig, ok3 := unbase(text)
+		if !ok || !ok2 || !ok3 || !nameFits(name) || len(sig) < 5 {
 			return c, errors.New("the checkpoint has a line of signature that is none")
 		}
 		c.sigs = append(c.sigs, signature{name, be.Uint32(sig), sig[4:]})
 	}
-	body := strings.Split(c.text, "\n")
-	if len(body) != 4 {
-		return c, errors.New("the checkpoint is not origin, size and root in three lines")
-	}
+	body := append(strings.Split(c.text, "\n"), "", "")
+	root, ok := unbase(body[2])
 	c.Origin = body[0]
-	size, err := strconv.ParseInt(body[1], 10, 63)
-	root, err2 := base64.StdEncoding.Strict().DecodeString(body[2])
-	if err != nil || err2 != nil || c.Origin == "" || size < 0 || strconv.FormatInt(size, 10) != body[1] || len(root) != len(c.Root) {
+	c.Size, err = strconv.ParseInt(body[1], 10, 63)
+	if len(body) != 6 || err != nil || !ok || c.Origin == "" || c.Size < 0 || strconv.FormatInt(c.Size, 10) != body[1] || len(root) != len(c.Root) {
 		return c, errors.New("the checkpoint is not origin, size and root in three lines")
 	}
-	c.Size = size
-	copy(c.Root[:], root)
+	c.Root = Hash(root)
 	return c, nil
 }
 
 // signedBy checks the log's own signatures: at least one by k, and none by it that fails.
 func (c *Checkpoint) signedBy(k Key) error {
-	if k.Type != typeEd25519 {
-		return errors.New("the log's key is no Ed25519 key of a log (type 1)")
-	}
-	if c.Origin != k.Name {
-		return fmt.Errorf("the checkpoint is of %q, the key of %q", c.Origin, k.Name)
+	if k.Type != typeEd25519 || c.Origin != k.Name {
+		return fmt.Errorf("the checkpoint is of %q, the key of %q (type %d, a log's is 1)", c.Origin, k.Name, k.Type)
 	}
 	good := false
 	for _, s := range c.sigs {
 		if s.name != k.Name || s.id != k.ID {
 			continue
 		}
-		if !ed25519.Verify(k.Public, []byte(c.text), s.sig) {
+		if good = ed25519.Verify(k.Public, []byte(c.text), s.sig); !good {
 			return errors.New("the log's signature does not fit the checkpoint")
 		}
-		good = true
 	}
 	if !good {
 		return errors.New("the checkpoint is not signed by this key")
@@ -153,69 +143,42 @@ func (c *Checkpoint) signedBy(k Key) error {
 	return nil
 }
 
-// Signer is one signature under a checkpoint, for people to read.
-type Signer struct {
-	Name string `json:"name"`
-	Says string `json:"says"` // signed, cosigned and when, wrong, or unchecked and why
-	Good bool   `json:"good"`
-}
-
-// signers judges every signature; met is how many distinct witnesses cosigned, wrong what a known key did not sign.
-// The same key under two names counts once, the log's own key never: a log is no witness of itself.
-func (c *Checkpoint) signers(log Key, witnesses []Key) (list []Signer, met int, wrong []string) {
+// signers judges every signature under a checkpoint that the log signed; met is how many distinct witnesses cosigned, bad
+// how many cosignatures by known keys do not fit. A key under two names counts once, the log's own never.
+func (c *Checkpoint) signers(log Key, witnesses []Key) (list []string, met, bad int) {
 	counted := map[string]bool{string(log.Public): true}
-	keys := append(slices.Clone(witnesses), log)
 	for _, s := range c.sigs {
-		out := Signer{Name: s.name}
-		k, known := knownKey(s, keys)
+		says := fmt.Sprintf("unchecked: no key was given for it (id %08x)", s.id)
+		at := slices.IndexFunc(witnesses, func(k Key) bool { return k.Name == s.name && k.ID == s.id })
 		switch {
-		case known && k.Type == typeEd25519:
-			out.Good = ed25519.Verify(k.Public, []byte(c.text), s.sig)
-			out.Says = "signed as the log"
-			if k.ID != log.ID || k.Name != log.Name {
-				out.Good, out.Says = false, "unchecked: a plain signature is no cosignature"
-			}
-		case known && k.Type == typeCosignature:
-			var when uint64
-			if when, out.Good = c.cosigned(k, s.sig); !out.Good {
-				out.Says = "wrong cosignature"
-				wrong = append(wrong, fmt.Sprintf("the cosignature of %s does not fit the checkpoint", s.name))
-				break
-			}
-			out.Says = "cosigned at " + stamp(when*1e6)
-			if !counted[string(k.Public)] {
+		case s.name == log.Name && s.id == log.ID:
+			says = "signed as the log"
+		case at >= 0 && witnesses[at].Type == typeCosignature:
+			k := witnesses[at]
+			when, good := c.cosigned(k, s.sig)
+			if says = "cosigned at " + stamp(when*1e6); !good {
+				says = "WRONG: the cosignature does not fit the checkpoint"
+				bad++
+			} else if !counted[string(k.Public)] {
+				counted[string(k.Public)] = true
 				met++
 			}
-			counted[string(k.Public)] = true
-		case len(s.sig) == 8+2420:
-			out.Says = "unchecked: has the length of ML-DSA-44, which this verifier lacks"
-		case known:
-			out.Says = fmt.Sprintf("unchecked: signatures of type %d", k.Type)
-		default:
-			out.Says = fmt.Sprintf("unchecked: no key was given for it (id %08x)", s.id)
+		case len(s.sig) == lengthMLDSA44:
+			says = "unchecked: it has the length of ML-DSA-44, which this verifier lacks"
+		case at >= 0:
+			says = fmt.Sprintf("unchecked: its key is of type %d, a witness's is 4", witnesses[at].Type)
 		}
-		list = append(list, out)
+		list = append(list, s.name+": "+says)
 	}
-	return list, met, wrong
-}
-
-func knownKey(s signature, keys []Key) (Key, bool) {
-	for _, k := range keys {
-		if k.Name == s.name && k.ID == s.id {
-			return k, true
-		}
-	}
-	return Key{}, false
+	return list, met, bad
 }
 
 // cosigned checks a cosignature/v1 and returns its time, seconds since 1970.
 func (c *Checkpoint) cosigned(k Key, sig []byte) (when uint64, good bool) {
-	if len(sig) != 8+ed25519.SignatureSize {
+	if len(sig) != 8+ed25519.SignatureSize || be.Uint64(sig) > 1<<42 {
 		return 0, false
 	}
-	if when = be.Uint64(sig); when > 1<<43 {
-		return 0, false
-	}
+	when = be.Uint64(sig)
 	return when, ed25519.Verify(k.Public, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", when, c.text), sig[8:])
 }
 

@@ -3,15 +3,15 @@ package check
 import (
 	"crypto/sha256"
 	"math/bits"
+	"strings"
 )
 
 // Hash is a node of an RFC 6962 tree.
 type Hash [sha256.Size]byte
 
-// leafHash is SHA-256(0x00 | leaf); buf is scratch of at least one byte more than the leaf.
+// leafHash is SHA-256(0x00 | leaf); buf is scratch.
 func leafHash(leaf, buf []byte) Hash {
-	buf = append(append(buf[:0], 0), leaf...)
-	return sha256.Sum256(buf)
+	return sha256.Sum256(append(append(buf[:0], 0), leaf...))
 }
 
 func nodeHash(l, r Hash) Hash {
@@ -22,65 +22,68 @@ func nodeHash(l, r Hash) Hash {
 	return sha256.Sum256(b[:])
 }
 
+// climb goes from a node up to the roots of two trees (RFC 9162, 2.1.3.2 and 2.1.4.2): that of which it is in the last
+// part, and the whole. fn and sn are the places of the node and of the last one on its level.
+func climb(fn, sn uint64, h Hash, path []Hash) (first, second Hash, whole bool) {
+	first, second = h, h
+	for _, p := range path {
+		if sn == 0 {
+			return first, second, false
+		}
+		if fn&1 == 1 || fn == sn {
+			first, second = nodeHash(p, first), nodeHash(p, second)
+			up := bits.TrailingZeros64(fn | 1<<63)
+			fn, sn = fn>>up, sn>>up
+		} else {
+			second = nodeHash(second, p)
+		}
+		fn, sn = fn>>1, sn>>1
+	}
+	return first, second, sn == 0
+}
+
 // included checks an inclusion path (RFC 9162, 2.1.3.2).
 func included(index, size int64, leaf Hash, path []Hash, root Hash) bool {
 	if index < 0 || index >= size {
 		return false
 	}
-	fn, sn, r := uint64(index), uint64(size-1), leaf
-	for _, p := range path {
-		if sn == 0 {
-			return false
-		}
-		if fn&1 == 1 || fn == sn {
-			r = nodeHash(p, r)
-			for fn&1 == 0 && fn != 0 {
-				fn, sn = fn>>1, sn>>1
-			}
-		} else {
-			r = nodeHash(r, p)
-		}
-		fn, sn = fn>>1, sn>>1
-	}
-	return sn == 0 && r == root
+	_, top, whole := climb(uint64(index), uint64(size-1), leaf, path)
+	return whole && top == root
 }
 
 // consistent checks that the tree of the first size is a prefix of the second (RFC 9162, 2.1.4.2).
 func consistent(size1, size2 int64, root1, root2 Hash, proof []Hash) bool {
-	if size1 < 0 || size1 > size2 {
+	switch {
+	case size1 < 0 || size1 > size2:
 		return false
-	}
-	if size1 == size2 {
+	case size1 == size2:
 		return root1 == root2 && len(proof) == 0
-	}
-	if size1 == 0 {
+	case size1 == 0:
 		return root1 == sha256.Sum256(nil) && len(proof) == 0
-	}
-	if size1&(size1-1) == 0 {
+	case size1&(size1-1) == 0:
 		proof = append([]Hash{root1}, proof...)
-	}
-	if len(proof) == 0 {
+	case len(proof) == 0:
 		return false
 	}
-	fn, sn := uint64(size1-1), uint64(size2-1)
-	up := bits.TrailingZeros64(^fn)
-	fn, sn = fn>>up, sn>>up
-	fr, sr := proof[0], proof[0]
-	for _, c := range proof[1:] {
-		if sn == 0 {
-			return false
+	up := bits.TrailingZeros64(uint64(size1))
+	first, second, whole := climb(uint64(size1-1)>>up, uint64(size2-1)>>up, proof[0], proof[1:])
+	return whole && first == root1 && second == root2
+}
+
+// hashLines reads a consistency proof; what is no hash is one that fits nowhere.
+func hashLines(text string) (proof []Hash) {
+	for i, line := range strings.Split(text, "\n") {
+		b, ok := unbase(line)
+		switch {
+		case line == "" || len(proof) > 64:
+			return proof
+		case ok && len(b) == len(Hash{}):
+			proof = append(proof, Hash(b))
+		case i > 0 || !strings.HasPrefix(line, "old "):
+			proof = append(proof, Hash{})
 		}
-		if fn&1 == 1 || fn == sn {
-			fr, sr = nodeHash(c, fr), nodeHash(c, sr)
-			for fn&1 == 0 && fn != 0 {
-				fn, sn = fn>>1, sn>>1
-			}
-		} else {
-			sr = nodeHash(sr, c)
-		}
-		fn, sn = fn>>1, sn>>1
 	}
-	return sn == 0 && fr == root1 && sr == root2
+	return proof
 }
 
 // tree is a growing tree as the roots of its complete subtrees, largest first: at most 63 of them.
@@ -99,11 +102,12 @@ func (t *tree) add(h Hash) {
 }
 
 func (t *tree) root() Hash {
-	if len(t.roots) == 0 {
+	n := len(t.roots)
+	if n == 0 {
 		return sha256.Sum256(nil)
 	}
-	h := t.roots[len(t.roots)-1]
-	for i := len(t.roots) - 2; i >= 0; i-- {
+	h := t.roots[n-1]
+	for i := n - 2; i >= 0; i-- {
 		h = nodeHash(t.roots[i], h)
 	}
 	return h

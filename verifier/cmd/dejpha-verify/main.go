@@ -1,13 +1,11 @@
-// Command dejpha-verify checks a whole log folder without trusting the program that made it.
+// Command dejpha-verify checks a claim file, or a whole log folder, without trusting the program that made it.
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,64 +20,35 @@ const (
 	exitWrong = 4
 )
 
-const usage = `dejpha-verify --log DIR [--key VKEY] [--witness VKEY]... [--quorum N] [--earlier FILE] [--json]
+const usage = `dejpha-verify CLAIM [--key VKEY]... [--witness VKEY]... [--quorum N] [--earlier FILE [--consistency FILE]] [--json]
+dejpha-verify --log DIR [the same]
 
-Recounts the whole log in DIR (a run's folder or its "evidence"): every leaf, hash, ordinal, running total and signature.
-For example: dejpha-verify --log var/live --key shield.example+1a2b3c4d+AbCd... --earlier october.checkpoint
+Checks a claim file of dejpha, or recounts the whole log in DIR (a run's folder or its "evidence").
+For example: dejpha-verify november.json --key shield.example+1a2b3c4d+AbCd... --earlier october.checkpoint
 
-  --key VKEY      the log's key from elsewhere, or a file that holds it; without it the check is self-certified
-  --witness VKEY  a witness's key, or a file that holds it; may be given again
-  --quorum N      how many of the witnesses must have cosigned (all that are named)
-  --earlier FILE  a checkpoint of the same log kept from before: the newer one must lead on from it
-  --json          the result as JSON
+  --key VKEY          the log's key from elsewhere, or a file that holds it; without it the check is self-certified
+  --witness VKEY      a witness's key, or a file that holds it
+  --quorum N          how many of the witnesses must have cosigned; all that are named if not given
+  --earlier FILE      a checkpoint of the same log kept from before: the newer one must lead on from it
+  --consistency FILE  the consistency proof from it, a hash in base64 a line; a whole log needs none
+  --json              the result as JSON
 Exit: 0 proven, 2 the command line or a file is not what it should be, 4 something is wrong.
 `
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// list is a flag that may be given again.
-type list []string
-
-func (l *list) String() string     { return strings.Join(*l, " ") }
-func (l *list) Set(s string) error { *l = append(*l, s); return nil }
-
 func run(args []string, out, say io.Writer) int {
-	flags := flag.NewFlagSet("dejpha-verify", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	key, log := flags.String("key", "", ""), flags.String("log", "", "")
-	earlier := flags.String("earlier", "", "")
-	quorum, asJSON := flags.Int("quorum", -1, ""), flags.Bool("json", false, "")
-	var witnesses list
-	flags.Var(&witnesses, "witness", "")
-	var files []string
-	for rest := args; ; { // flags may stand behind the file
-		if err := flags.Parse(rest); errors.Is(err, flag.ErrHelp) {
-			fmt.Fprint(out, usage)
-			return exitDone
-		} else if err != nil {
-			return fail(say, fmt.Errorf("%w; -h shows the flags", err))
-		}
-		if rest = flags.Args(); len(rest) == 0 {
-			break
-		}
-		files, rest = append(files, rest[0]), rest[1:]
-	}
-	if len(files) > 0 || *log == "" {
-		return fail(say, errors.New("give --log DIR; -h shows the flags"))
-	}
-	o, err := options(*key, witnesses, *quorum, *earlier)
-	if err != nil {
-		return fail(say, err)
-	}
-	r, err := check.Log(folder(*log), o)
-	if err != nil {
-		return fail(say, err)
-	}
-	if *asJSON {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		_ = e.Encode(r)
-	} else {
+	r, asJSON, err := checked(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(out, usage)
+		return exitDone
+	case err != nil:
+		fmt.Fprintf(say, "dejpha-verify: %v\n", err)
+		return exitUsage
+	case asJSON:
+		fmt.Fprintf(out, "%s\n", r.JSON())
+	default:
 		r.Print(out)
 	}
 	if !r.OK() {
@@ -88,17 +57,49 @@ func run(args []string, out, say io.Writer) int {
 	return exitDone
 }
 
-func fail(say io.Writer, err error) int {
-	fmt.Fprintf(say, "dejpha-verify: %v\n", err)
-	return exitUsage
-}
-
-// folder takes a run's folder for its evidence.
-func folder(dir string) fs.FS {
-	if in := filepath.Join(dir, "evidence"); exists(in) {
-		dir = in
+// checked does what the command line asks for.
+func checked(args []string) (r check.Result, asJSON bool, err error) {
+	o, files := check.Options{Quorum: -1}, []string{}
+	flags := flag.NewFlagSet("dejpha-verify", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	log := flags.String("log", "", "")
+	flags.BoolVar(&asJSON, "json", false, "")
+	flags.IntVar(&o.Quorum, "quorum", -1, "")
+	flags.Func("key", "", func(s string) error { return addKey(&o.Keys, s) })
+	flags.Func("witness", "", func(s string) error { return addKey(&o.Witnesses, s) })
+	flags.Func("earlier", "", func(path string) error { return read(&o.Earlier, path) })
+	flags.Func("consistency", "", func(path string) error { return read(&o.Consistency, path) })
+	for rest := args; ; rest = rest[1:] { // flags may stand behind the file
+		if err := flags.Parse(rest); err != nil {
+			return r, asJSON, err
+		}
+		if rest = flags.Args(); len(rest) == 0 {
+			break
+		}
+		files = append(files, rest[0])
 	}
-	return os.DirFS(dir)
+	if o.Quorum < 0 {
+		o.Quorum = len(o.Witnesses)
+	}
+	switch {
+	case o.Quorum > len(o.Witnesses):
+		return r, asJSON, fmt.Errorf("--quorum %d: only %d witnesses are named", o.Quorum, len(o.Witnesses))
+	case o.Consistency != "" && o.Earlier == "":
+		return r, asJSON, errors.New("--consistency needs --earlier, the checkpoint that it leads from")
+	case len(files) == 0 && *log != "":
+		if in := filepath.Join(*log, "evidence"); exists(in) {
+			*log = in
+		}
+		r, err = check.Log(os.DirFS(*log), o)
+	case len(files) == 1 && *log == "":
+		var b string
+		if err = read(&b, files[0]); err == nil {
+			r, err = check.Claim([]byte(b), o)
+		}
+	default:
+		err = errors.New("give one claim file, or --log DIR; -h shows the flags")
+	}
+	return r, asJSON, err
 }
 
 func exists(path string) bool {
@@ -106,51 +107,26 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// read is a file of at most 1 MiB: keys and checkpoints.
-func read(path string) ([]byte, error) {
+// read takes a file of at most what a claim may have; one byte more lets the check say so.
+func read(into *string, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, 1<<20))
+	b, err := io.ReadAll(io.LimitReader(f, check.ClaimMax+1))
+	*into = string(b)
+	return err
 }
 
-func options(key string, witnesses []string, quorum int, earlier string) (o check.Options, err error) {
-	if key != "" {
-		k, err := keyOf(key)
-		if err != nil {
-			return o, fmt.Errorf("--key: %w", err)
+// addKey takes a key, or the one that stands in a file.
+func addKey(list *[]check.Key, s string) error {
+	if exists(s) {
+		if err := read(&s, s); err != nil {
+			return err
 		}
-		o.Key = &k
 	}
-	for _, w := range witnesses {
-		k, err := keyOf(w)
-		if err != nil {
-			return o, fmt.Errorf("--witness: %w", err)
-		}
-		o.Witnesses = append(o.Witnesses, k)
-	}
-	if o.Quorum = quorum; quorum < 0 {
-		o.Quorum = len(witnesses)
-	}
-	if o.Quorum > len(witnesses) {
-		return o, fmt.Errorf("--quorum %d: only %d witnesses are named", quorum, len(witnesses))
-	}
-	if earlier != "" {
-		b, err := read(earlier)
-		if err != nil {
-			return o, err
-		}
-		o.Earlier = string(b)
-	}
-	return o, nil
-}
-
-// keyOf is a key, or the one that stands in a file.
-func keyOf(s string) (check.Key, error) {
-	if b, err := read(s); err == nil {
-		s = strings.TrimSpace(string(b))
-	}
-	return check.ParseKey(s)
+	k, err := check.ParseKey(strings.TrimSpace(s))
+	*list = append(*list, k)
+	return err
 }
