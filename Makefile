@@ -17,9 +17,12 @@ $(WEB)/node_modules/.package-lock.json: $(wildcard $(WEB)/package-lock.json)
 $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(shell find $(WEB)/src $(WEB)/public $(WEB)/index.html $(WEB)/vite.config.ts -type f 2>/dev/null)
 	cd $(WEB) && npm run build --silent
 
-# The program with which strangers check our counts; a module of its own that shares no code with this one.
+# The program with which strangers check our counts, and the same as a page that works offline; a module of its own that
+# shares no code with this one.
 verifier:
 	cd verifier && $(GO) build -trimpath -ldflags='-s -w' -o ../bin/dejpha-verify ./cmd/dejpha-verify
+	cd verifier && GOOS=js GOARCH=wasm $(GO) build -trimpath -ldflags='-s -w' -o ../bin/dejpha-verify.wasm ./cmd/dejpha-verify
+	node verifier/page/build.mjs bin/dejpha-verify.wasm "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" bin/dejpha-verify.html
 
 run: build
 	./bin/dejpha run
@@ -32,7 +35,7 @@ test: $(PAGE)
 
 # The console in a headless Chromium: the page against made-up attacks, and the real program from its setup token on.
 # Then, as root, stories of real tools against real servers; STORY=name tells some of them and leaves the console out.
-e2e: build $(WEB)/node_modules/.package-lock.json
+e2e: build verifier $(WEB)/node_modules/.package-lock.json
 	GO="$(GO)" scripts/e2e.sh $(WEB) $(STORY)
 
 # The real program, killed 100 times at random moments, loses nothing it acknowledged and counts nothing twice.
