@@ -288,6 +288,12 @@ func (c *checker) leaf(i int64, pos uint64, b []byte) error {
 		return nil
 	}
 	c.derived(i, pos, b)
+	c.judge(i, b)
+	return nil
+}
+
+// judge holds a leaf to those before it.
+func (c *checker) judge(i int64, b []byte) {
 	if b[0] != typeTotals && (i == 0 || c.last != nil && c.last.Flags&flagStop != 0 && c.lastAt == i-1) {
 		c.r.problem("leaf %d: the log goes on without a leaf that says it was started", i)
 	}
@@ -303,7 +309,6 @@ func (c *checker) leaf(i int64, pos uint64, b []byte) error {
 	case typeCorrection:
 		c.correction(i, b)
 	}
-	return nil
 }
 
 func (c *checker) attack(i int64, b []byte) {
@@ -326,7 +331,7 @@ func (c *checker) attack(i int64, b []byte) {
 	}
 	if x.Ruleset != c.ruleset && x.Ruleset != [32]byte{} {
 		c.ruleset = x.Ruleset
-		if _, err := rulesOf(c.dir, x.Ruleset); err != nil {
+		if _, err := c.rules(x.Ruleset); err != nil {
 			c.r.problem("leaf %d: the rules it was found with cannot be read: %v", i, err)
 		}
 	}
@@ -377,11 +382,11 @@ func (c *checker) totals(i int64, b []byte) {
 	if c.table != t.TableID {
 		c.table = t.TableID
 		// A log that an earlier version began has no such file: then only the hash is there.
-		text, err := rulesOf(c.dir, t.TableID)
+		text, err := c.rules(t.TableID)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			c.r.problem("leaf %d: the table it counts by cannot be read: %v", i, err)
 		}
-		if err == nil && i == 0 && !bytes.HasPrefix(text, []byte(c.form.Table+"\n")) {
+		if text != nil && i == 0 && !bytes.HasPrefix(text, []byte(c.form.Table+"\n")) {
 			c.r.problem("format does not name the classes that leaf 0 counts by")
 		}
 	}

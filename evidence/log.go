@@ -186,19 +186,15 @@ func rulesFile(dir string, hash [32]byte) string {
 // ReadRules returns the rules and configuration that were in force when an attack was closed; nil where the log was
 // not told them. What does not bear its hash is an error.
 func ReadRules(dir string, leaf int64) ([]byte, error) {
-	hash := [32]byte{}
-	_, err := scan(filepath.Join(dir, "entries"), func(i int64, _ uint64, b []byte) error {
-		if i != leaf {
-			return nil
-		}
-		a, err := decodeAttack(b)
-		hash = a.Ruleset
-		return err
-	})
-	if err != nil || hash == [32]byte{} {
+	b, err := ReadLeaf(dir, leaf)
+	if err != nil {
 		return nil, err
 	}
-	return rulesOf(dir, hash)
+	a, err := decodeAttack(b)
+	if err != nil || a.Ruleset == [32]byte{} {
+		return nil, err
+	}
+	return rulesOf(dir, a.Ruleset)
 }
 
 func rulesOf(dir string, hash [32]byte) ([]byte, error) {

@@ -25,44 +25,53 @@ func exists(name string) bool {
 	return err == nil
 }
 
-// Rerun runs the own rules and detectors again on the packets kept with an attack's leaf. same: its class was found
-// again. An attack told by behaviour over many flows is not shown by the packets of its last one; text says so.
-func Rerun(dir string, leaf int64) (text string, same bool, err error) {
+// Again is what the packets kept with an attack's leaf show when the detection runs on them again.
+type Again struct {
+	Kept  bool   // there are packets
+	Found bool   // the attack's class shows again
+	Wider bool   // it does not, and was told by behaviour over more than the kept packets: no contradiction
+	Text  string // for a person
+}
+
+// Rerun runs the rules and detectors that were in force again on the packets kept with an attack's leaf. What decided
+// the outcome, verdicts on a live line, cannot be run again.
+func Rerun(dir string, leaf int64) (a Again, err error) {
 	r, err := evidence.ReadRecord(dir, leaf)
 	if errors.Is(err, evidence.ErrErased) {
-		return "", false, fmt.Errorf("leaf %d holds no attack whose record can be read: it is another kind of leaf, or its private part is gone", leaf)
+		return a, fmt.Errorf("leaf %d holds no attack whose record can be read: it is another kind of leaf, or its private part is gone", leaf)
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("leaf %d: %w", leaf, err)
+		return a, fmt.Errorf("leaf %d: %w", leaf, err)
 	}
 	pcap, err := evidence.ReadPackets(dir, leaf)
 	if err != nil || len(pcap) == 0 { // none were kept, or they are erased
-		return fmt.Sprintf("leaf %d: %s, %v; no packets are kept with it, its detection cannot be run again", leaf, r.Class, r.Detectors), true, nil
+		a.Text = fmt.Sprintf("leaf %d: %s, %v; no packets are kept with it, its detection cannot be run again", leaf, r.Class, r.Detectors)
+		return a, nil
 	}
 	setup, err := setupOf(dir, leaf)
 	if err != nil {
-		return "", false, fmt.Errorf("leaf %d: %w", leaf, err)
+		return a, fmt.Errorf("leaf %d: %w", leaf, err)
 	}
 	sum := &Summary{}
 	e, err := newEngine(&setup.settings, io.Discard, sum, nil)
 	if err != nil {
-		return "", false, err
+		return a, err
 	}
 	src, err := file.New("kept packets", bytes.NewReader(pcap))
 	if err != nil {
-		return "", false, err
+		return a, err
 	}
-	if err := e.play(src, nil, nil); err != nil {
-		return "", false, err
+	if err := errors.Join(e.play(src, nil, nil), e.close()); err != nil {
+		return a, err
 	}
-	if err := e.close(); err != nil {
-		return "", false, err
+	a.Kept, a.Found = true, sum.ByClass[r.Class] > 0
+	a.Wider = !a.Found && len(r.Alerts) == 0
+	form := "leaf %d: %s; its %d kept packets, run again, show: %v"
+	if a.Wider {
+		form = "leaf %d: %s, told by behaviour over more than its %d kept packets, which alone show: %v"
 	}
-	same = sum.ByClass[r.Class] > 0
-	if !same && len(r.Alerts) == 0 {
-		return fmt.Sprintf("leaf %d: %s, told by behaviour over more than its %d kept packets, which alone show: %v", leaf, r.Class, sum.Ledger.Received, sum.ByClass), true, nil
-	}
-	return fmt.Sprintf("leaf %d: %s; its %d kept packets, run again, show: %v", leaf, r.Class, sum.Ledger.Received, sum.ByClass), same, nil
+	a.Text = fmt.Sprintf(form, leaf, r.Class, sum.Ledger.Received, sum.ByClass)
+	return a, nil
 }
 
 // setupOf is the setup that an attack was found with; of a log that was not told its rules, the own ones.

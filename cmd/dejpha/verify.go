@@ -111,12 +111,12 @@ func (c verifyCmd) Run(w *world) error {
 	if c.Attack < 0 {
 		return nil
 	}
-	text, same, err := shield.Rerun(dir, c.Attack)
+	again, err := shield.Rerun(dir, c.Attack)
 	if err != nil {
 		return coded{exitUsage, err}
 	}
-	fmt.Fprintln(w.stdout, text)
-	if !same {
+	fmt.Fprintln(w.stdout, again.Text)
+	if again.Kept && !again.Found && !again.Wider {
 		return coded{exitWrong, fmt.Errorf("the packets kept with leaf %d do not show its attack again", c.Attack)}
 	}
 	return nil

@@ -1,0 +1,112 @@
+package evidence
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/dejpha/dejpha/attack"
+)
+
+// Recount counts leaves as a check does, from bytes that its caller has from wherever: one stretch, or all of them. It
+// opens no file.
+type Recount struct {
+	report      Report
+	c           checker
+	corrections int
+}
+
+// NewRecount begins behind the totals leaf at an index, or, where t is nil, with a log's first leaf. kind is the log's.
+func NewRecount(kind string, at int64, t *TotalsLeaf) *Recount {
+	x := &Recount{report: Report{Counters: map[uint16]uint64{}}}
+	x.c = checker{r: &x.report, form: format{Kind: kind}, public: true, lastAt: -1, cells: map[int64]int{}, erasures: map[int64]bool{}, retained: map[string]bool{}}
+	if t == nil {
+		return x
+	}
+	c := &x.c
+	c.counts, c.last, c.lastAt, c.lastTime, c.number, c.lastType = t.Counters, t, at, t.Time, t.Number+1, typeTotals
+	c.plain = t.Counters[CounterStarts] == 0
+	if t.Flags&flagStart != 0 { // else every silence that follows came after the start
+		c.started = t.Time
+	}
+	return x
+}
+
+// Leaf takes the next leaf.
+func (x *Recount) Leaf(i int64, b []byte) {
+	if len(b) == 0 {
+		x.report.problem("leaf %d is empty", i)
+		return
+	}
+	if b[0] == typeCorrection {
+		x.corrections++
+	}
+	x.c.judge(i, b)
+}
+
+// Problems are what is wrong, at most a hundred named, and how many there are.
+func (x *Recount) Problems() ([]string, uint64) { return x.report.Problems, x.report.ProblemCount }
+
+// Corrections is how many there were. Where it is not 0, a stretch cannot tell whether what was corrected had been
+// corrected before: only a recount from the first leaf can.
+func (x *Recount) Corrections() int { return x.corrections }
+
+// rules are those of a hash; none where there is no folder to read them from.
+func (c *checker) rules(hash [32]byte) ([]byte, error) {
+	if c.dir == "" {
+		return nil, nil
+	}
+	return rulesOf(c.dir, hash)
+}
+
+// Opened is what stands behind an attack's leaf.
+type Opened struct {
+	Record  attack.Record
+	Packets []byte // the capture file kept with it; nil: none was kept, or it is gone
+	Gone    bool   // packets were kept and are there no more
+}
+
+// OpenAttack opens the private part of an attack's leaf and its packets, and holds them to the leaf. ErrErased when the
+// private part was erased or fell to retention; a CorruptError when they are not what the leaf committed to.
+func OpenAttack(dir string, leaf int64, x *AttackLeaf) (o Opened, err error) {
+	s, err := readSlot(dir, leaf)
+	if err != nil {
+		return o, err
+	}
+	if s.erased() {
+		return o, ErrErased
+	}
+	wrong := func(what string) error { return &CorruptError{fmt.Sprintf("leaf %d: %s", leaf, what)} }
+	if s.private == 0 {
+		return o, wrong("its private part is missing")
+	}
+	sealed, err := readRecord(filepath.Join(dir, "private"), s.private-1, leaf)
+	if errors.Is(err, os.ErrNotExist) {
+		return o, ErrErased
+	}
+	var p Private
+	if err == nil {
+		p, err = openPrivate(sealed, s.seed[:])
+	}
+	if err != nil || p.commitment(s.seed[:]) != x.Private {
+		return o, wrong("its private part is not what the leaf committed to")
+	}
+	if !p.agrees(x, leaf) {
+		return o, wrong("it does not say what its private part says")
+	}
+	if o.Record, err = joined(&p, leaf); err != nil || p[fieldPackets] == nil {
+		return o, err
+	}
+	o.Packets, err = ReadPackets(dir, leaf)
+	if errors.Is(err, ErrErased) {
+		o.Gone = true
+		return o, nil
+	}
+	if sum := sha256.Sum256(o.Packets); err != nil || hex.EncodeToString(sum[:]) != string(p[fieldPackets]) {
+		return o, wrong("its packets are not those whose hash was sealed")
+	}
+	return o, nil
+}
