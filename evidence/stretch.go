@@ -88,13 +88,14 @@ func OpenAttack(dir string, leaf int64, x *AttackLeaf) (o Opened, err error) {
 		return o, ErrErased
 	}
 	var p Private
+	var r *attack.Record
 	if err == nil {
-		p, err = openPrivate(sealed, s.seed[:])
+		p, r, err = openPrivate(sealed, s.seed[:], &wordReader{dir: dir})
 	}
-	if err != nil || p.commitment(s.seed[:]) != x.Private {
+	if err != nil || p.commitment(newSecrets(s.seed[:])) != x.Private {
 		return o, wrong("its private part is not what the leaf committed to")
 	}
-	if !p.agrees(x, leaf) {
+	if !p.agrees(r, x, leaf) {
 		return o, wrong("it does not say what its private part says")
 	}
 	if o.Record, err = joined(&p, leaf); err != nil || p[fieldPackets] == nil {
