@@ -56,6 +56,7 @@ type Options struct {
 const (
 	formatVersion = 2
 	batchLeaves   = 1024
+	batchRecorded = 8192         // of a recording, where nobody waits
 	batchLive     = int64(100e6) // ns that a closed attack waits at most, except on recordings
 	totalsLeaves  = 4096
 	minute        = uint64(60e6) // microseconds
@@ -518,7 +519,10 @@ func (l *Log) link(b []byte, pos uint64) {
 // Due says whether the pending attacks should be flushed at now, ns. On recordings only their number counts,
 // so that batches are the same in every run.
 func (l *Log) Due(now int64) bool {
-	return len(l.pending) >= batchLeaves || l.opt.Kind != Recording && len(l.pending) > 0 && now-l.waiting >= batchLive
+	if l.opt.Kind == Recording {
+		return len(l.pending) >= batchRecorded
+	}
+	return len(l.pending) >= batchLeaves || len(l.pending) > 0 && now-l.waiting >= batchLive
 }
 
 // Flush makes everything durable under a signed checkpoint and returns the attacks that are acknowledged by

@@ -100,10 +100,11 @@ func (s *Setup) recording(name, out string, play func(*engine, *Summary) (damage
 	if err != nil {
 		return nil, err
 	}
-	e, err := newEngine(&set, w, sum, seal)
+	e, err := newEngine(&set, seal, sum, seal)
 	if err != nil {
 		return nil, err
 	}
+	seal.Begin()
 	e.merge.dir = out
 	damaged, err := play(e, sum)
 	if err != nil {

@@ -4,7 +4,7 @@
 // In: lines, attacks, events, the log's clock. Out: eve.json, the sealed log, the snapshot beside it; and to the merge
 // point, the attacks that are acknowledged by now and the first error. Called by shield's merge point. Once it has begun,
 // a goroutine of its own does everything that waits for a disk, so that no disk stands between a packet and the kernel's
-// drop; until then, and on recordings, whoever calls waits. It decides nothing, and acknowledges nothing before a durable
+// drop; until then whoever calls waits. On recordings what is written does not depend on how fast that goroutine is. It decides nothing, and acknowledges nothing before a durable
 // checkpoint covers it.
 package clerk
 
@@ -52,6 +52,7 @@ type Clerk struct {
 	queue queue
 
 	lines    []byte // not yet handed over
+	seals    []seal // the same; on recordings
 	waiting  int    // attacks sealed since the last flush was asked for
 	since    int64  // when the oldest of them closed, ns
 	asked    int64  // flushes asked for
@@ -86,8 +87,16 @@ func Open(o Options) (*Clerk, error) {
 		}
 		return nil, err
 	}
-	c.queue.open(func() error { return c.o.Records.Flush() })
+	c.queue.open(c.rest)
 	return c, nil
+}
+
+// rest is done whenever nothing is left to do: others can read what was written. Nobody waits for a recording's.
+func (c *Clerk) rest() error {
+	if c.o.Records == nil {
+		return nil
+	}
+	return c.o.Records.Flush()
 }
 
 // Fresh refuses a folder that already holds the log of another run.
@@ -126,12 +135,28 @@ func (c *Clerk) Seal(r *attack.Record, packets []byte) {
 		c.since = r.ClosedAt
 	}
 	c.waiting++
-	if !c.queue.running {
+	switch {
+	case !c.queue.running:
 		x := *r
 		c.queue.fail(c.log.Seal(&x, packets))
-		return
+	case c.o.Kind == evidence.Recording:
+		c.seals = append(c.seals, seal{len(c.lines), *r, packets})
+		if len(c.seals) >= sealsMost {
+			c.handLines()
+		}
+	default:
+		c.sealLater(*r, packets)
 	}
-	c.sealLater(*r, packets)
+}
+
+// sealsMost is how many closed attacks of a recording are handed over at once.
+const sealsMost = 128
+
+// seal is a closed attack of a recording that waits to be handed over.
+type seal struct {
+	at      int // how much of the lines stands before it
+	record  attack.Record
+	packets []byte
 }
 
 func (c *Clerk) sealLater(r attack.Record, packets []byte) {
@@ -188,7 +213,7 @@ func (c *Clerk) Flush(now int64) {
 		}
 		return
 	}
-	if c.waiting == 0 || c.waiting < batchMost && now-c.since < batchTime || c.queue.flushed.Load() < c.asked {
+	if c.o.Kind == evidence.Recording || c.waiting == 0 || c.waiting < batchMost && now-c.since < batchTime || c.queue.flushed.Load() < c.asked {
 		return
 	}
 	c.waiting = 0
@@ -233,21 +258,33 @@ func (c *Clerk) Write(line []byte) (int, error) {
 // Pass hands lines to the kernel: others can read them.
 func (c *Clerk) Pass() {
 	switch {
-	case c.queue.running && len(c.lines) > 0:
+	case c.queue.running && c.holds():
 		c.handLines()
 	case !c.queue.running && c.o.Records != nil:
 		c.queue.fail(c.o.Records.Flush())
 	}
 }
 
-// handLines puts the lines before whatever is handed over next.
+// holds says whether there is something to hand over.
+func (c *Clerk) holds() bool { return len(c.lines)+len(c.seals) > 0 }
+
+// handLines puts the lines, and a recording's attacks, before whatever is handed over next.
 func (c *Clerk) handLines() {
-	b := c.lines
-	c.lines = c.queue.spare()
-	c.queue.put(job{size: len(b), do: func() error {
-		_, err := c.o.Out.Write(b)
-		c.queue.giveBack(b)
-		return err
+	b, seals := c.lines, c.seals
+	c.lines, c.seals = c.queue.spare(), nil
+	c.queue.put(job{size: len(b) + len(seals)*recordBytes, do: func() error {
+		defer c.queue.giveBack(b)
+		written, err := 0, error(nil)
+		for i := range seals {
+			_, werr := c.o.Out.Write(b[written:seals[i].at])
+			written = seals[i].at
+			err = errors.Join(err, werr, c.log.Seal(&seals[i].record, seals[i].packets))
+			if c.log.Due(0) {
+				err = errors.Join(err, c.flush())
+			}
+		}
+		_, werr := c.o.Out.Write(b[written:])
+		return errors.Join(err, werr)
 	}})
 }
 
@@ -257,7 +294,7 @@ func (c *Clerk) hand(size int, do func() error) {
 		c.queue.fail(do())
 		return
 	}
-	if len(c.lines) > 0 {
+	if c.holds() {
 		c.handLines()
 	}
 	c.queue.put(job{size: size, do: do})

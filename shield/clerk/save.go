@@ -19,7 +19,7 @@ func (c *Clerk) Save(accounts, shadow []byte, now int64) {
 		c.queue.fail(c.save(accounts, shadow, now))
 		return
 	}
-	if len(c.lines) > 0 {
+	if c.holds() {
 		c.handLines()
 	}
 	c.queue.put(job{size: len(accounts) + len(shadow), save: true, do: func() error { return c.save(accounts, shadow, now) }})
