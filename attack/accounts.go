@@ -23,6 +23,7 @@ type Config struct {
 	Live       bool                            // verdicts act: outcomes may be foiled or contained
 	Enforce    bool                            // decisions act; else they say what they would have done
 	Undecided  bool                            // nobody is decided against
+	Terse      bool                            // what is told of an attack that opens is its number alone
 }
 
 // carrierShared are the addresses behind which carriers put many customers (RFC 6598).
@@ -321,6 +322,10 @@ func (a *Accounts) opened(acc *account, p *piece, t int64) {
 	a.known(acc, p)
 	p.Weak = nil
 	p.Incident = a.stories.of(acc.key, p, t)
+	if a.cfg.Terse {
+		a.events = append(a.events, Event{Opened, acc.key, Record{ID: p.ID, State: "opened"}})
+		return
+	}
 	a.events = append(a.events, Event{Opened, acc.key, a.record(acc, p, "opened")})
 }
 

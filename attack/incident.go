@@ -1,7 +1,6 @@
 package attack
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +16,9 @@ const (
 // incidents joins attacks that are steps of one story: the same origin or victim, or a victim turned origin,
 // in time, and not earlier in the order of techniques than the story has come. The zero value is ready.
 type incidents struct {
-	all    []*incident
+	oldest *incident // of a list by last steps
+	newest *incident
+	count  int
 	byName map[string][]*incident // a million attackers must not make each search long
 	turn   uint64
 }
@@ -28,6 +29,8 @@ type incident struct {
 	Stage uint8    `json:"stage"`
 	Last  int64    `json:"last"`
 	turn  uint64   // of the last step, counted: the latest story takes a step
+
+	older, newer *incident
 }
 
 // of is the incident of a newly opened attack: the id of the first attack of its story.
@@ -46,12 +49,14 @@ func (s *incidents) of(k Key, p *piece, now int64) uint64 {
 		}
 	}
 	if x == nil {
-		if len(s.all) >= incidentsMax {
+		if s.count >= incidentsMax {
 			s.forget(incidentsMax / 16)
 		}
 		x = &incident{ID: p.ID}
-		s.all = append(s.all, x)
+	} else {
+		s.unlink(x)
 	}
+	s.link(x)
 	for _, n := range names {
 		s.name(x, n)
 	}
@@ -78,29 +83,53 @@ func (s *incidents) index(x *incident, n string) {
 
 // forget lets go of the n stories whose last step is longest ago.
 func (s *incidents) forget(n int) {
-	s.order()
-	for _, x := range s.all[:n] {
+	for ; n > 0 && s.oldest != nil; n-- {
+		x := s.oldest
+		s.unlink(x)
 		for _, name := range x.Names {
 			left := slices.DeleteFunc(s.byName[name], func(y *incident) bool { return y == x })
-			if s.byName[name] = left; len(left) == 0 {
+			if len(left) == 0 {
 				delete(s.byName, name)
+			} else {
+				s.byName[name] = left
 			}
 		}
 	}
-	s.all = slices.Delete(s.all, 0, n)
 }
 
-// order sorts the stories by their last steps, the oldest first.
-func (s *incidents) order() {
-	slices.SortFunc(s.all, func(x, y *incident) int { return cmp.Compare(x.turn, y.turn) })
+// link puts a story behind all others.
+func (s *incidents) link(x *incident) {
+	x.older, x.newer = s.newest, nil
+	if s.newest != nil {
+		s.newest.newer = x
+	} else {
+		s.oldest = x
+	}
+	s.newest = x
+	s.count++
+}
+
+func (s *incidents) unlink(x *incident) {
+	if x.newer != nil {
+		x.newer.older = x.older
+	} else {
+		s.newest = x.older
+	}
+	if x.older != nil {
+		x.older.newer = x.newer
+	} else {
+		s.oldest = x.newer
+	}
+	s.count--
 }
 
 // saved is all stories, those with the oldest last steps first.
 func (s *incidents) saved() []incident {
-	s.order()
 	var out []incident
-	for _, x := range s.all {
-		out = append(out, *x)
+	for x := s.oldest; x != nil; x = x.newer {
+		y := *x
+		y.older, y.newer = nil, nil
+		out = append(out, y)
 	}
 	return out
 }
@@ -112,7 +141,8 @@ func (s *incidents) restore(list []incident) {
 		x := list[i]
 		s.turn++
 		x.turn = s.turn
-		s.all = append(s.all, &x)
+		x.older, x.newer = nil, nil
+		s.link(&x)
 		for _, n := range x.Names {
 			s.index(&x, n)
 		}

@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"crypto/ed25519"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -101,10 +100,24 @@ func cutLast(s, sep string) (string, string, bool) {
 
 // incidentSalt hides an incident's number from those who cannot be shown it.
 func (k Key) incidentSalt(id uint64) []byte {
-	m := hmac.New(sha256.New, k.seed[:])
-	m.Write([]byte("incident"))
-	m.Write(be.AppendUint64(nil, id))
-	return m.Sum(nil)[:saltBytes]
+	m := mac(k.seed[:], be.AppendUint64([]byte("incident"), id))
+	return m[:saltBytes]
+}
+
+// mac is HMAC-SHA-256 of a short message under a key of 32 bytes, without the allocations of crypto/hmac.
+func mac(key, message []byte) [sha256.Size]byte {
+	const block = sha256.BlockSize
+	var inner [2 * block]byte
+	var outer [block + sha256.Size]byte
+	for i := range block {
+		inner[i], outer[i] = 0x36, 0x5c
+	}
+	for i, b := range key[:min(len(key), block)] {
+		inner[i], outer[i] = inner[i]^b, outer[i]^b
+	}
+	h := sha256.Sum256(append(inner[:block], message...))
+	copy(outer[block:], h[:])
+	return sha256.Sum256(outer[:])
 }
 
 func incidentCommitment(opening []byte) [32]byte {

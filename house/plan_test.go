@@ -71,7 +71,7 @@ var plan = []roomPlan{
 	{"shield/inforce", nil, "the rules and settings that a log keeps, so that detection can be run again"},
 	{"shield/recent", []string{"decode", "behaviour"}, "the frames that just passed, for an attack's evidence"},
 	{"shield/kept", []string{"attack", "capture", "capture/*", "shield/recent"}, "the packets that wait with open accounts until these are sealed"},
-	{"shield/clerk", []string{"witness/ask", "attack", "capture", "eve", "evidence", "evidence/durable", "shield/records"}, "writes down what the merge point hands it, behind it: no disk stands before a decision"},
+	{"shield/clerk", []string{"witness/ask", "attack", "capture", "eve", "evidence", "evidence/durable", "shield/records", "shield/summary"}, "writes down what the merge point hands it, behind it: no disk stands before a decision"},
 	{"shield/records", []string{"evidence/durable"}, "the record file of a run: whole lines, mended after a crash, closed in time"},
 	{"shield/policy", []string{"attack", "config"}, "what is decided about whom, and who is never blocked: from the configuration and the machine"},
 	{"shield/nets", []string{"decode", "defrag", "stream"}, "networks as configurations write them, and how the machines in them put things together"},

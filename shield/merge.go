@@ -233,6 +233,9 @@ func (m *merger) act(events []attack.Event) {
 		switch ev.Kind {
 		case attack.Opened:
 			m.sum.Opened++
+			if m.set.terse {
+				continue
+			}
 			m.watch(&ev.Record)
 			m.remember(&ev.Record)
 			if m.watcher != nil {

@@ -153,7 +153,7 @@ func accountsConfig(set *settings) attack.Config {
 		Authorised: func(a netip.Addr) bool { return contains(set.authorised, a) },
 		Decoy:      func(a netip.Addr) bool { return contains(set.decoys, a) },
 		Guard:      set.guard.Why, Shared: set.guard.Shared, Policy: set.policy,
-		Live: !set.recording, Enforce: set.enforce, Undecided: set.undecided,
+		Live: !set.recording, Enforce: set.enforce, Undecided: set.undecided, Terse: set.terse,
 	}
 }
 

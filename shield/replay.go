@@ -92,11 +92,13 @@ func (s *Setup) recording(name, out string, play func(*engine, *Summary) (damage
 	}
 	defer w.Close()
 	sum = &Summary{}
+	sealed := Summary{} // the clerk's, until it has ended
 	set := s.settings
+	set.terse = set.config.AttacksOnly
 	if set.config.PcapFilename {
 		set.pcapName = name
 	}
-	seal, err := clerk.Open(clerk.Options{Dir: out, Kind: evidence.Recording, Rules: s.inForce(), Out: w, Shadow: filepath.Join(out, rehearsalFile)})
+	seal, err := clerk.Open(clerk.Options{Dir: out, Kind: evidence.Recording, Rules: s.inForce(), Out: w, Shadow: filepath.Join(out, rehearsalFile), Told: &sealed})
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +117,7 @@ func (s *Setup) recording(name, out string, play func(*engine, *Summary) (damage
 	if werr := w.Close(); err == nil {
 		err = werr
 	}
+	sum.Add(&sealed)
 	e.figures(sum)
 	sum.Elapsed, sum.PeakBytes = time.Since(began), peakMemory()
 	if err == nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/evidence/durable"
 	"github.com/dejpha/dejpha/shield/records"
+	"github.com/dejpha/dejpha/shield/summary"
 	"github.com/dejpha/dejpha/witness/ask"
 )
 
@@ -39,7 +40,8 @@ type Options struct {
 	Disk    *durable.Disk // of the log; nil: the machine's own
 	Keep    evidence.Keep // of the log's stores
 	KeepEve records.Keep
-	Shadow  string // file of the rehearsal; "": none
+	Shadow  string           // file of the rehearsal; "": none
+	Told    *summary.Summary // counts what is acknowledged, in the place of Done; nil: Done tells it
 
 	Witnesses *ask.Asker // has the log's heads cosigned; nil: nobody is asked
 }
@@ -237,7 +239,13 @@ func (c *Clerk) acknowledge(sealed []attack.Record) (err error) {
 			break
 		}
 	}
-	c.queue.done(sealed)
+	if c.o.Told == nil {
+		c.queue.done(sealed)
+		return err
+	}
+	for i := range sealed {
+		c.o.Told.Count(&sealed[i])
+	}
 	return err
 }
 
