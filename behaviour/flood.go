@@ -38,7 +38,7 @@ var amplifiers = map[uint16]string{
 // flood finds floods: SYN, SYN-ACK reflection, amplification, echo, DHCP, and connections held open with nothing to say.
 type flood struct {
 	targets  *table[floodKey, floodState]
-	stalls   *table[guessKey, stallState]
+	stalls   *table[stallKey, stallState]
 	clients  *table[leaseKey, floodState]
 	networks *table[uint16, sweepState[string]]
 }
@@ -57,13 +57,18 @@ type floodState struct {
 	from     seen[decode.Addr]
 }
 
+type stallKey struct {
+	client, server decode.Addr
+	port           uint16
+}
+
 type stallState struct {
 	opened, spoke, closed window
 	told                  uint32
 }
 
 func newFlood(c Config) Detector {
-	return &flood{newTable[floodKey, floodState](c.HostsMax), newTable[guessKey, stallState](c.HostsMax),
+	return &flood{newTable[floodKey, floodState](c.HostsMax), newTable[stallKey, stallState](c.HostsMax),
 		newTable[leaseKey, floodState](c.HostsMax), newTable[uint16, sweepState[string]](4096)}
 }
 
@@ -98,7 +103,7 @@ func (d *flood) Observe(s *Signal, report func(Finding)) {
 			d.stalled(s, report)
 		}
 	case Hangup:
-		if st := d.stalls.find(guessKey{s.Client, s.Server, fmt.Sprint(s.ServerPort)}); st != nil {
+		if st := d.stalls.find(stallKey{s.Client, s.Server, s.ServerPort}); st != nil {
 			st.closed.add(s.Time, floodStallWindow, 1)
 		}
 	case Said:
@@ -204,7 +209,7 @@ func (d *flood) finding(s *Signal, technique, text string) Finding {
 
 // stalled counts connections of one client to one service that were opened without ever finishing a request.
 func (d *flood) stalled(s *Signal, report func(Finding)) {
-	st, _ := d.stalls.get(guessKey{s.Client, s.Server, fmt.Sprint(s.ServerPort)})
+	st, _ := d.stalls.get(stallKey{s.Client, s.Server, s.ServerPort})
 	opened := st.opened.add(s.Time, floodStallWindow, 1)
 	spoke := st.spoke.add(s.Time, floodStallWindow, 0)
 	held := opened - min(opened, st.closed.add(s.Time, floodStallWindow, 0)) // a look whether the door opens is over at once
@@ -225,7 +230,7 @@ func (d *flood) said(s *Signal, report func(Finding)) {
 		if s.Fact.Kind == contract.HTTPRequest && s.Fact.Size != 0 {
 			return // its body is to come, perhaps a byte a minute: the answer shows that it came
 		}
-		if st := d.stalls.find(guessKey{s.Client, s.Server, fmt.Sprint(s.ServerPort)}); st != nil {
+		if st := d.stalls.find(stallKey{s.Client, s.Server, s.ServerPort}); st != nil {
 			st.spoke.add(s.Time, floodStallWindow, 1)
 		}
 	case contract.DHCPOffer:

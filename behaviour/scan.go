@@ -54,10 +54,79 @@ type door struct {
 	state doorState
 }
 
+// doors are those of one source. Most sources ask for one or two: a few lie in a list.
+type doors struct {
+	few  []doorOf
+	room [2]doorOf
+	many map[scanTarget]door // of more than doorsFew; few is empty then
+}
+
+type doorOf struct {
+	target scanTarget
+	door   door
+}
+
+const doorsFew = 8
+
+func (d *doors) len() int { return len(d.few) + len(d.many) }
+
+func (d *doors) get(t scanTarget) (door, bool) {
+	for i := range d.few {
+		if d.few[i].target == t {
+			return d.few[i].door, true
+		}
+	}
+	x, known := d.many[t]
+	return x, known
+}
+
+func (d *doors) set(t scanTarget, to door) {
+	for i := range d.few {
+		if d.few[i].target == t {
+			d.few[i].door = to
+			return
+		}
+	}
+	switch {
+	case d.many != nil:
+		d.many[t] = to
+	case d.few == nil:
+		d.few = append(d.room[:0], doorOf{t, to})
+	case len(d.few) < doorsFew:
+		d.few = append(d.few, doorOf{t, to})
+	default:
+		d.many = make(map[scanTarget]door, 2*doorsFew)
+		for _, x := range d.few {
+			d.many[x.target] = x.door
+		}
+		d.few, d.many[t] = nil, to
+	}
+}
+
+func (d *doors) remove(t scanTarget) {
+	d.few = slices.DeleteFunc(d.few, func(x doorOf) bool { return x.target == t })
+	delete(d.many, t)
+}
+
+// each goes through all, in no order, until do says no.
+func (d *doors) each(do func(scanTarget, door) bool) {
+	for i := range d.few {
+		if !do(d.few[i].target, d.few[i].door) {
+			return
+		}
+	}
+	for t, x := range d.many {
+		if !do(t, x) {
+			return
+		}
+	}
+}
+
 type scanSource struct {
-	doors    map[scanTarget]door
+	doors    doors
 	order    []scanTarget // in order of first attempt, to age and forget
-	aged     int          // order[:aged] are no longer pending
+	first    [2]scanTarget
+	aged     int // order[:aged] are no longer pending
 	counts   [3]int
 	reported int
 	looked   uint32
@@ -164,7 +233,7 @@ func (d *scan) judge(src *scanSource, s *Signal, report func(Finding)) {
 	if !src.isSearch() {
 		return
 	}
-	if src.looked++; len(src.doors) >= scanTargetsMax/2 && src.looked%8 != 0 { // a look costs as much as there are doors
+	if src.looked++; src.doors.len() >= scanTargetsMax/2 && src.looked%8 != 0 { // a look costs as much as there are doors
 		return
 	}
 	hosts, ports := src.spread(s.Server, s.ServerPort)
@@ -176,14 +245,14 @@ func (d *scan) judge(src *scanSource, s *Signal, report func(Finding)) {
 	default:
 		return
 	}
-	src.reported = len(src.doors)
+	src.reported = src.doors.len()
 	report(src.finding(s, hosts, ports))
 }
 
 // unanswered says whether the flow that ended shows that nobody stood behind the door: it was asked twice, or long
 // ago, or the stamps are of no order, so that the clock stands and no waiting shows.
 func (c *scanSource) unanswered(t scanTarget, s *Signal) bool {
-	d, known := c.doors[t]
+	d, known := c.doors.get(t)
 	if !known || d.state != doorPending || s.Packets[1] != 0 {
 		return false
 	}
@@ -195,20 +264,23 @@ func (c *scanSource) narrow() bool {
 	var ports [scanPortsFew]uint16
 	n := 0
 	hosts := map[decode.Addr]bool{}
-	for t, d := range c.doors {
+	few := true
+	c.doors.each(func(t scanTarget, d door) bool {
 		if d.state != doorFailed {
-			continue
+			return true
 		}
 		if !slices.Contains(ports[:n], t.port) {
 			if n == len(ports) {
+				few = false
 				return false
 			}
 			ports[n] = t.port
 			n++
 		}
 		hosts[t.host] = true
-	}
-	return len(hosts) >= scanFailedMin
+		return true
+	})
+	return few && len(hosts) >= scanFailedMin
 }
 
 // searching leaves out what looks like a search and is none: group addresses, traceroute's rising
@@ -247,44 +319,51 @@ func (d *scan) probedByAck(src *scanSource, s *Signal) bool {
 }
 
 func (c *scanSource) attempt(t scanTarget, now int64) {
-	if c.doors == nil {
-		c.doors = map[scanTarget]door{}
-	}
-	if _, known := c.doors[t]; known {
+	if _, known := c.doors.get(t); known {
 		return
 	}
-	for len(c.order) > 0 && (len(c.order) >= scanTargetsMax || c.doors[c.order[0]].at < now-scanWindow) {
+	for len(c.order) > 0 && (len(c.order) >= scanTargetsMax || c.at(0) < now-scanWindow) {
 		c.forget()
 	}
-	c.doors[t] = door{now, doorPending}
+	c.doors.set(t, door{now, doorPending})
 	c.counts[doorPending]++
+	if c.order == nil {
+		c.order = c.first[:0]
+	}
 	c.order = append(c.order, t)
+}
+
+// at is when the i-th attempt was made.
+func (c *scanSource) at(i int) int64 {
+	d, _ := c.doors.get(c.order[i])
+	return d.at
 }
 
 func (c *scanSource) forget() {
 	t := c.order[0]
-	c.counts[c.doors[t].state]--
-	delete(c.doors, t)
+	d, _ := c.doors.get(t)
+	c.counts[d.state]--
+	c.doors.remove(t)
 	c.order = c.order[1:]
 	c.aged = max(0, c.aged-1)
-	c.reported = min(c.reported, len(c.doors))
+	c.reported = min(c.reported, c.doors.len())
 }
 
 func (c *scanSource) settle(t scanTarget, to doorState) {
-	d, known := c.doors[t]
+	d, known := c.doors.get(t)
 	if !known || d.state == doorOpen {
 		return
 	}
 	c.counts[d.state]--
 	c.counts[to]++
 	d.state = to
-	c.doors[t] = d
+	c.doors.set(t, d)
 }
 
 // age turns attempts that waited too long into failed ones.
 func (c *scanSource) age(now int64) {
-	for c.aged < len(c.order) && c.doors[c.order[c.aged]].at < now-scanAnswerTime {
-		if d := c.doors[c.order[c.aged]]; d.state == doorPending {
+	for c.aged < len(c.order) && c.at(c.aged) < now-scanAnswerTime {
+		if d, _ := c.doors.get(c.order[c.aged]); d.state == doorPending {
 			c.settle(c.order[c.aged], doorFailed)
 			c.silent++
 		}
@@ -298,7 +377,7 @@ func (c *scanSource) isSearch() bool {
 	if open == 0 {
 		least = scanSilentMin
 	}
-	if c.reported > 0 && len(c.doors) < c.reported+scanReportEvery {
+	if c.reported > 0 && c.doors.len() < c.reported+scanReportEvery {
 		return false
 	}
 	return failed >= least && failed >= 2*open || failed+pending >= scanPendingMin && failed+pending >= 4*open
@@ -306,17 +385,15 @@ func (c *scanSource) isSearch() bool {
 
 // spread counts the hosts on which this port failed and the ports of this host that failed.
 func (c *scanSource) spread(host decode.Addr, port uint16) (hosts, ports int) {
-	for t, d := range c.doors {
-		if d.state == doorOpen {
-			continue
-		}
-		if t.port == port {
+	c.doors.each(func(t scanTarget, d door) bool {
+		if d.state != doorOpen && t.port == port {
 			hosts++
 		}
-		if t.host == host {
+		if d.state != doorOpen && t.host == host {
 			ports++
 		}
-	}
+		return true
+	})
 	return hosts, ports
 }
 

@@ -21,7 +21,7 @@ func newTable[K comparable, V any](limit int) *table[K, V] {
 	return &table[K, V]{limit: limit, byKey: map[K]*entry[K, V]{}}
 }
 
-// get returns the value of key, made fresh if it is new, and marks it as touched.
+// get returns the value of key, made fresh if it is new, and marks it as touched. It is the key's until that is forgotten.
 func (t *table[K, V]) get(key K) (v *V, fresh bool) {
 	e := t.byKey[key]
 	if e != nil {
@@ -30,12 +30,14 @@ func (t *table[K, V]) get(key K) (v *V, fresh bool) {
 		return &e.value, false
 	}
 	if len(t.byKey) >= t.limit {
-		last := t.oldest
-		t.unlink(last)
-		delete(t.byKey, last.key)
+		e = t.oldest
+		t.unlink(e)
+		delete(t.byKey, e.key)
 		t.Dropped++
+		*e = entry[K, V]{key: key}
+	} else {
+		e = &entry[K, V]{key: key}
 	}
-	e = &entry[K, V]{key: key}
 	t.byKey[key] = e
 	t.push(e)
 	return &e.value, true

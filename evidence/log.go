@@ -17,6 +17,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -109,6 +110,7 @@ type Log struct {
 	scratch            []byte
 	values             compact.Values
 	seeds              []byte // random bytes not yet used
+	room               []byte
 
 	tree        tree
 	counters    Counters
@@ -302,7 +304,8 @@ func (l *Log) hide(p *Private, stored []byte, packetsAt uint64) ([32]byte, error
 	l.slotBuf = append(l.slotBuf, seed...)
 	l.slotBuf = be.AppendUint64(l.slotBuf, pos+1)
 	l.slotBuf = be.AppendUint64(l.slotBuf, packetsAt)
-	return p.commitment(s), nil
+	l.room = slices.Grow(l.room[:0], 1024)
+	return p.commit(s, l.room), nil
 }
 
 // put stores a record of the next leaf.

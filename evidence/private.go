@@ -64,8 +64,13 @@ func (s secrets) mask(b []byte) {
 
 // FieldCommitment is c_i for a value under its salt; nil is an absent value.
 func FieldCommitment(i int, salt, value []byte) [32]byte {
-	var room [1024]byte
-	b := append(append(room[:0], 0x20, byte(i)), salt...)
+	var room [256]byte
+	return fieldCommitment(room[:0], i, salt, value)
+}
+
+// fieldCommitment is that, with room for what is hashed.
+func fieldCommitment(b []byte, i int, salt, value []byte) [32]byte {
+	b = append(append(b, 0x20, byte(i)), salt...)
 	if value != nil {
 		b = be.AppendUint32(b, uint32(len(value)))
 		b = append(b, value...)
@@ -74,12 +79,15 @@ func FieldCommitment(i int, salt, value []byte) [32]byte {
 }
 
 // commitment binds all fields under the leaf's seed.
-func (p *Private) commitment(s secrets) [32]byte {
+func (p *Private) commitment(s secrets) [32]byte { return p.commit(s, nil) }
+
+// commit is that, with room for what is hashed.
+func (p *Private) commit(s secrets, room []byte) [32]byte {
 	var all [1 + fieldCount*32]byte
 	all[0] = 0x21
 	for i, v := range p {
 		salt := s.salt(i)
-		c := FieldCommitment(i, salt[:], v)
+		c := fieldCommitment(room[:0], i, salt[:], v)
 		copy(all[1+32*i:], c[:])
 	}
 	return sha256.Sum256(all[:])

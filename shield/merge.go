@@ -29,6 +29,7 @@ type merger struct {
 	out        io.Writer // eve.json
 	thresholds *hoststate.Thresholds
 	wanting    []wanting
+	refs       []ref // of apply
 	kinds      map[*rule.Rule]kindOfRule
 	accounts   *attack.Accounts
 	watcher    Watcher               // nil: nobody watches
@@ -74,7 +75,7 @@ type ref struct {
 
 // apply takes the same stretch of packets of every worker and applies its findings in order.
 func (m *merger) apply(stretch []*epoch) {
-	refs, before := make([]ref, 0, 64), m.now
+	refs, before := m.refs[:0], m.now
 	for _, e := range stretch {
 		for i := range e.findings {
 			refs = append(refs, ref{&e.findings[i], e})
@@ -92,6 +93,7 @@ func (m *merger) apply(stretch []*epoch) {
 	for _, r := range refs {
 		m.one(r.f, r.e)
 	}
+	m.refs = refs
 	if stretch[0].settled {
 		m.advance(m.now)
 	}

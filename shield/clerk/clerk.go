@@ -142,6 +142,9 @@ func (c *Clerk) Seal(r *attack.Record, packets []byte) {
 		x := *r
 		c.queue.fail(c.log.Seal(&x, packets))
 	case c.o.Kind == evidence.Recording:
+		if c.seals == nil {
+			c.seals = c.queue.spareSeals()
+		}
 		c.seals = append(c.seals, seal{len(c.lines), *r, packets})
 		if len(c.seals) >= sealsMost {
 			c.handLines()
@@ -281,7 +284,7 @@ func (c *Clerk) handLines() {
 	b, seals := c.lines, c.seals
 	c.lines, c.seals = c.queue.spare(), nil
 	c.queue.put(job{size: len(b) + len(seals)*recordBytes, do: func() error {
-		defer c.queue.giveBack(b)
+		defer c.queue.giveBack(b, seals)
 		written, err := 0, error(nil)
 		for i := range seals {
 			_, werr := c.o.Out.Write(b[written:seals[i].at])

@@ -40,6 +40,7 @@ type queue struct {
 	sealed  []attack.Record
 	err     error // the first
 	spares  [][]byte
+	seals   [][]seal
 }
 
 // open prepares a queue; rest is called whenever there is nothing left to do.
@@ -179,9 +180,26 @@ func (d *queue) spare() []byte {
 	return b[:0]
 }
 
-func (d *queue) giveBack(b []byte) {
+// spareSeals is an empty list for a recording's attacks.
+func (d *queue) spareSeals() []seal {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	n := len(d.seals)
+	if n == 0 {
+		return make([]seal, 0, sealsMost)
+	}
+	s := d.seals[n-1]
+	d.seals = d.seals[:n-1]
+	return s[:0]
+}
+
+func (d *queue) giveBack(b []byte, seals []seal) {
+	clear(seals)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if seals != nil && len(d.seals) < sparesMost {
+		d.seals = append(d.seals, seals)
+	}
 	if len(d.spares) < sparesMost && cap(b) <= 2*linesMost {
 		d.spares = append(d.spares, b)
 	}
