@@ -29,6 +29,7 @@ type asked struct {
 	workers int
 	dir     string
 	program string
+	judge   string
 	profile string
 	allocs  string
 	keep    bool
@@ -42,6 +43,7 @@ func main() {
 	flag.IntVar(&a.workers, "workers", 2, "workers of the shield")
 	flag.StringVar(&a.dir, "dir", "", "an empty folder to work in; \"\": a temporary one")
 	flag.StringVar(&a.program, "program", "bin/dejpha", "the program that checks")
+	flag.StringVar(&a.judge, "verifier", "bin/dejpha-verify", "the verifier that shares no code with it")
 	flag.StringVar(&a.profile, "profile", "", "write a profile of processor time to this file")
 	flag.StringVar(&a.allocs, "allocs", "", "write a profile of what was allocated to this file")
 	flag.BoolVar(&a.keep, "keep", false, "keep the folder")
@@ -210,33 +212,60 @@ func (a *asked) sizes(out string) error {
 	return nil
 }
 
-// checks runs the program on the log.
+// checks has the log claimed, checked and recounted by processes of their own.
 func (a *asked) checks(out string) (wrong []string, err error) {
-	text, err := a.command("full recount", "verify", out)
-	if err != nil {
-		wrong = append(wrong, err.Error())
-	}
-	if want := fmt.Sprintf("counted    %d attacks;", a.attacks); !strings.Contains(text, want) {
-		wrong = append(wrong, "the log does not say: "+want)
+	claim := filepath.Join(a.dir, "claim.json")
+	for _, x := range []struct {
+		name  string
+		one   bool // on one core
+		say   string
+		words []string
+	}{
+		{"claim made", false, fmt.Sprintf("counted %s attacks", thousands(a.attacks)), []string{a.program, "claim", "make", "-d", out, "-o", claim}},
+		{"claim checked by verifier", true, "claim: PROVEN", []string{a.judge, claim}},
+		{"recount, public part", true, fmt.Sprintf("counted    %d attacks;", a.attacks), []string{a.program, "verify", "--counts", out}},
+		{"full recount, one core", true, fmt.Sprintf("counted    %d attacks;", a.attacks), []string{a.program, "verify", out}},
+	} {
+		text, err := a.command(x.name, x.one, x.words...)
+		if err != nil {
+			wrong = append(wrong, err.Error())
+		} else if !strings.Contains(text, x.say) {
+			wrong = append(wrong, x.name+": it does not say: "+x.say)
+		}
+		if info, err := os.Stat(claim); err == nil && x.name == "claim made" {
+			row("claim", "%d bytes", info.Size())
+		}
 	}
 	return wrong, nil
 }
 
-// command runs the program once and tells its time and memory.
-func (a *asked) command(name string, args ...string) (string, error) {
+// thousands writes a number as sentences do.
+func thousands(n uint64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// command runs a program once and tells its time and memory.
+func (a *asked) command(name string, one bool, words ...string) (string, error) {
 	var out bytes.Buffer
-	c := exec.Command(a.program, args...)
+	c := exec.Command(words[0], words[1:]...)
 	c.Stdout, c.Stderr = &out, &out
+	if one {
+		c.Env = append(os.Environ(), "GOMAXPROCS=1")
+	}
 	began := time.Now()
 	err := c.Start()
 	if err == nil {
 		ended := make(chan int)
 		go func() { ended <- peakOf(c.Process.Pid) }()
 		err = c.Wait()
-		row(name, "%.2f s (processor %.2f), peak memory %d MiB", time.Since(began).Seconds(), (c.ProcessState.UserTime() + c.ProcessState.SystemTime()).Seconds(), (<-ended)>>10)
+		row(name, "%.3f s (processor %.3f), peak memory %d MiB", time.Since(began).Seconds(), (c.ProcessState.UserTime() + c.ProcessState.SystemTime()).Seconds(), (<-ended)>>10)
 	}
 	if err != nil {
-		return out.String(), fmt.Errorf("%s %s: %w\n%s", a.program, strings.Join(args, " "), err, out.String())
+		return out.String(), fmt.Errorf("%s: %w\n%s", strings.Join(words, " "), err, out.String())
 	}
 	return out.String(), nil
 }
