@@ -73,6 +73,7 @@ func order(a, b bool) int {
 type Counters struct {
 	None      uint64 // observations of no class
 	Late      uint64 // older than the clock: stamped with it
+	After     uint64 // found after the attack that they belong to had closed
 	Forgotten uint64 // weak observations dropped at the cap
 	Overflown uint64 // attacks merged into an overflow account
 	Ceiling   uint64 // blocks that the ceiling stopped
@@ -91,6 +92,7 @@ type Accounts struct {
 	due      dueHeap
 	events   []Event
 	stories  incidents
+	past     past
 	judges   judge
 	added    Key            // of the last Add; its class is none if that had none
 	ids      map[uint64]Key // of open attacks
@@ -230,6 +232,10 @@ func (a *Accounts) Add(o Observation) []Event {
 		a.Counters.Late++
 	}
 	acc := a.open[key]
+	if o.Seen != 0 && o.Seen < o.Time && (a.past.holds(key, o.Seen) || acc.over(&o)) {
+		a.Counters.After++
+		return nil
+	}
 	if acc == nil {
 		acc = &account{key: key}
 		a.open[key] = acc
@@ -407,6 +413,7 @@ func (a *Accounts) close(acc *account, p *piece, at int64) {
 	}
 	if p.ID != 0 {
 		p.ClosedAt = at
+		a.past.closed(acc.key, p.First, p.Last, at)
 		kind, state := Closed, "closed"
 		if p.Continues {
 			kind, state = Continued, "continued"

@@ -14,6 +14,7 @@ import (
 // Observation is one thing seen. Shield fills it at the merge point; strings must stay valid.
 type Observation struct {
 	Time   int64  // ns since 1970 UTC, the log's clock
+	Seen   int64  // when its packets passed, where that is before Time: found at the end of a silent connection; 0: at Time
 	Number uint64 // packet number
 	Class  string // a name of Table; "" and "none" make no attack
 

@@ -2,8 +2,8 @@
 // stranger needs to check it (docs/claims.md).
 //
 // In: the folder of a log, a selection and a window; or the bytes of a claim. Out: a claim, or what is wrong with one.
-// It reads no clock, writes no file and takes nothing on trust that
-// the claim's own leaves can show.
+// Claims of several logs that saw the same traffic merge into one that counts no attack twice. It reads no clock, writes
+// no file and takes nothing on trust that the claim's own leaves can show.
 package claim
 
 import (
@@ -20,10 +20,12 @@ import (
 // Format names the format of the file.
 const Format = "dejpha/claim/1"
 
-// FileMax is the size of a file that Read takes, bytes; a claim of one log is a few thousand long.
-const FileMax = claimMax
-
-const claimMax = 1 << 20
+// FileMax is the size of a file that Read takes, bytes: of a merged claim with millions of pairs. A claim of one log is
+// a few thousand bytes long and may have claimMax.
+const (
+	FileMax  = 64 << 20
+	claimMax = 1 << 20
+)
 
 // Claim is the file of one log's claim.
 type Claim struct {
@@ -255,16 +257,17 @@ type FormatError struct{ What string }
 // Error says what is not as it must be.
 func (e *FormatError) Error() string { return "no claim file: " + e.What }
 
-// File is a claim file that was read.
+// File is a claim file that was read: one of the two is set.
 type File struct {
-	One *Claim
+	One    *Claim
+	Merged *Merged
 }
 
-// Read parses a claim file. The file must be what Encode writes but for white space between its parts,
+// Read parses a claim file of either format. The file must be what Encode writes but for white space between its parts,
 // so that no two readers see different things in it; otherwise a FormatError.
 func Read(b []byte) (f File, err error) {
-	if len(b) > claimMax {
-		return f, &FormatError{fmt.Sprintf("%d bytes, at most %d are read", len(b), claimMax)}
+	if len(b) > FileMax {
+		return f, &FormatError{fmt.Sprintf("%d bytes, at most %d are read", len(b), FileMax)}
 	}
 	var head struct {
 		Claim string `json:"claim"`
@@ -275,12 +278,20 @@ func Read(b []byte) (f File, err error) {
 	var again []byte
 	switch head.Claim {
 	case Format:
+		if len(b) > claimMax {
+			return f, &FormatError{fmt.Sprintf("%d bytes, at most %d are read of one log's claim", len(b), claimMax)}
+		}
 		f.One = &Claim{}
 		if err = strict(b, f.One); err == nil {
 			again = f.One.Encode()
 		}
+	case MergedFormat:
+		f.Merged = &Merged{}
+		if err = strict(b, f.Merged); err == nil {
+			again = f.Merged.Encode()
+		}
 	default:
-		return f, &FormatError{fmt.Sprintf("its field claim is %.40q, this program reads %q", head.Claim, Format)}
+		return f, &FormatError{fmt.Sprintf("its field claim is %.40q, this program reads %q and %q", head.Claim, Format, MergedFormat)}
 	}
 	if err != nil {
 		return File{}, &FormatError{plain(err)}

@@ -27,6 +27,30 @@ func (c *Claim) Print(w io.Writer, r *Result) {
 	r.print(w)
 }
 
+// Print writes a merged claim and what a check of it found for a person; its last line is the verdict.
+func (m *Merged) Print(w io.Writer, r *Result) {
+	line := func(what, f string, args ...any) {
+		fmt.Fprintf(w, "%-11s%s\n", what, Clean(fmt.Sprintf(f, args...)))
+	}
+	if r.OK() {
+		line("claim", "%s", m.Sentence)
+		line("count", "%s: the parts' sum is %d, %s of it counted already", attacks(uint64(max(m.Count.Net, 0))), m.Count.Sum, number(m.Count.Twice))
+		line("rule", "%s: %s", m.Rule.Name, m.Rule.Text)
+		line("one attack", "%s", m.Definition.Text)
+		for i, c := range m.Parts {
+			line(fmt.Sprintf("part %d", i+1), "%s (%s)", c.Sentence, c.Log.Origin)
+			for _, text := range c.Caveats[:len(c.Caveats)-1] {
+				line("but", "%s", text)
+			}
+		}
+		for _, text := range m.Caveats {
+			line("but", "%s", text)
+		}
+		line("but", "%s", notShown)
+	}
+	r.print(w)
+}
+
 func attacksLeft(n *Count) string {
 	if n.Net < 0 {
 		return fmt.Sprintf("%d attacks", n.Net)

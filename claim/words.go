@@ -69,6 +69,9 @@ func seconds(t Time) string { return t.Go().Format("2006-01-02 15:04:05") }
 // whole is a number of seconds, cut to whole ones.
 func whole(s float64) string { return number(uint64(s)) }
 
+// notShown is the last caveat of every claim.
+const notShown = "Not shown: who stood behind an address, that an attack was not staged, what was never captured, that what the sensor told the log is true."
+
 // caveats are what the claim does not show, in a fixed order.
 func (c *Claim) caveats(v *view) []string {
 	out := []string{}
@@ -99,6 +102,6 @@ func (c *Claim) caveats(v *view) []string {
 	}
 	say(n.Withdrawn > 0, "%s were counted and %s withdrawn by corrections: %d are left.", number(n.Gross), number(n.Withdrawn), n.Net)
 	say(x.Erasures+x.Retention > 0, "%s erasures and %s deletions by retention are in the log: counts stand, what was deleted can no longer be looked at.", number(x.Erasures), number(x.Retention))
-	say(true, "Not shown: who stood behind an address, that an attack was not staged, what was never captured, that what the sensor told the log is true.")
+	say(true, notShown)
 	return out
 }

@@ -145,6 +145,15 @@ func authorised(dir string, leaf int64, b []byte) (r attack.Record, ok bool) {
 	return r, r.Authorised
 }
 
+// ReadContinuation is the record of a later piece of a counted attack, from the event leaf that tells of it.
+func ReadContinuation(dir string, leaf int64) (r attack.Record, err error) {
+	p, err := ReadPrivate(dir, leaf)
+	if err == nil {
+		err = json.Unmarshal(p[0], &r)
+	}
+	return r, err
+}
+
 // Records returns the sealed attacks of a folder from a leaf on; erased ones are left out.
 func Records(dir string, from int64) ([]attack.Record, error) {
 	var out []attack.Record

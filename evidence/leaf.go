@@ -79,6 +79,9 @@ func (l *AttackLeaf) Cell() int {
 	return ((int(l.Class)*9+int(l.OutcomeResult))*3+int(l.Flags&flagRisk))*2 + side
 }
 
+// Overflow says that the leaf stands for several attacks: too many accounts were open.
+func (l *AttackLeaf) Overflow() bool { return l.Flags&flagOverflow != 0 }
+
 var be = binary.BigEndian
 
 func (l *AttackLeaf) append(b []byte) []byte {

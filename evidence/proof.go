@@ -201,6 +201,13 @@ func ReadCorrectionLeaf(b []byte) (CorrectionLeaf, error) { return decodeCorrect
 // LogKind is the kind of the log that a totals leaf is of.
 func (l *TotalsLeaf) LogKind() Kind { return Kind(l.Flags >> kindShift & 3) }
 
+// Places of what is compared or shown alone among a private part's fields.
+const (
+	FieldOrigin  = fieldOrigin  // JSON of attack.Origin
+	FieldTarget  = fieldTarget  // JSON of attack.Target
+	FieldSubject = fieldSubject // text; absent where there is none
+)
+
 // Opening opens the commitment of one field of a private part: FieldCommitment of its salt and value.
 type Opening struct{ Salt, Value []byte } // a nil value is absent
 

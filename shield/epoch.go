@@ -81,8 +81,8 @@ type finding struct {
 // match is a rule's match with what the accounts need of it; the flow may be gone when it is applied.
 type match struct {
 	rule                   *rule.Rule
-	alert                  bool // it makes an alert
-	time                   int64
+	alert                  bool  // it makes an alert
+	time, seen             int64 // seen: when its flow's last packet passed
 	flowID                 uint64
 	src, dst               decode.Addr // of the packet or transaction that matched
 	srcPort, dstPort       uint16

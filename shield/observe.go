@@ -62,7 +62,7 @@ func (m *merger) observation(x *match) (attack.Observation, bool) {
 		return attack.Observation{}, false
 	}
 	o := attack.Observation{
-		Time: x.time, Class: k.class, Proven: x.proven, VLAN: x.vlan, Proto: x.proto, Techniques: k.techniques,
+		Time: x.time, Seen: x.seen, Class: k.class, Proven: x.proven, VLAN: x.vlan, Proto: x.proto, Techniques: k.techniques,
 		Severity: uint8(min(max(x.rule.Priority, 1), 4)), SID: x.rule.SID, GID: x.rule.GID, Rev: x.rule.Rev, Msg: x.rule.Msg,
 		FlowID: x.flowID, Packets: 1, Bytes: uint64(x.packetBytes), Stopped: x.stopped,
 	}

@@ -67,7 +67,7 @@ func (w *worker) matched(in *detect.Input, m *detect.Match) {
 		ipVersion: p.IPVersion, proto: p.Proto, iface: p.Interface, vlan: p.VLAN[0], packetBytes: p.WireLen, toClient: where.Dir == flow.ToClient, stopped: m.Alone && w.set.stops}
 	end := len(o.bytes)
 	if f != nil {
-		x.hasFlow, x.flowID, x.proven = true, f.ID, f.Proven
+		x.hasFlow, x.flowID, x.proven, x.seen = true, f.ID, f.Proven, f.Last
 		x.client, x.server, x.clientPort, x.serverPort = f.Client, f.Server, f.ClientPort, f.ServerPort
 		x.app = w.apps.Name(f.AppProto)
 		if x.app == "dns" && m.HasTx {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +20,8 @@ type claimCmd struct {
 	Make  claimMakeCmd  `cmd:"" help:"Make a file that shows a stranger how many attacks a log counted in a window."`
 	Show  claimShowCmd  `cmd:"" help:"Check a claim's file and say what it claims, what it covers and what it does not show."`
 	Check claimCheckCmd `cmd:"" help:"Judge figures that somebody stated: proven, partly, unverifiable or contradictory, and why."`
+	Merge claimMergeCmd `cmd:"" help:"Make one claim of several logs' claims that counts no attack twice."`
+	Pairs claimPairsCmd `cmd:"" help:"Draw pairs of a merged claim and open them in the logs: are they one attack?"`
 }
 
 type claimMakeCmd struct {
@@ -39,8 +43,31 @@ func (claimMakeCmd) Help() string {
 }
 
 type claimShowCmd struct {
-	File string `arg:"" help:"A claim's file."`
-	Key  string `placeholder:"KEY" help:"Check against this verifier key from elsewhere, or a file that holds it."`
+	File string   `arg:"" help:"A claim's file."`
+	Key  []string `placeholder:"KEY" help:"Check against this verifier key from elsewhere, or a file that holds it. Repeatable, for merged claims."`
+}
+
+type claimMergeCmd struct {
+	File []string `arg:"" help:"Files of claims over the same selection and window."`
+	Dir  []string `short:"d" required:"" placeholder:"DIR" help:"The folders of their logs, in any order: what is compared is private and stands in no claim."`
+	Out  string   `short:"o" placeholder:"FILE" help:"Write the claim there. Default the standard output."`
+}
+
+// Help is shown by claim merge -h.
+func (claimMergeCmd) Help() string {
+	return "Example: dejpha claim merge east.json west.json -d east -d west -o both.json"
+}
+
+type claimPairsCmd struct {
+	File   string   `arg:"" help:"A merged claim's file."`
+	Dir    []string `short:"d" required:"" placeholder:"DIR" help:"The folders of its logs, in any order."`
+	Sample int      `placeholder:"N" default:"300" help:"How many pairs are drawn."`
+	Seed   string   `placeholder:"HEX" help:"What decides which. Default random."`
+}
+
+// Help is shown by claim pairs -h.
+func (claimPairsCmd) Help() string {
+	return "Example: dejpha claim pairs both.json -d east -d west --sample 300"
 }
 
 // Help is shown by claim show -h.
@@ -126,18 +153,100 @@ func readClaim(path string) (claim.File, error) {
 
 // Run checks a claim and shows it.
 func (c *claimShowCmd) Run(w *world) error {
-	key, err := verifierKey(c.Key)
-	if err != nil {
-		return err
+	var keys []string
+	for _, text := range c.Key {
+		key, err := verifierKey(text)
+		if err != nil {
+			return err
+		}
+		keys = append(keys, key)
 	}
 	file, err := readClaim(c.File)
 	if err != nil {
 		return err
 	}
-	r := file.One.Check(key)
-	file.One.Print(w.stdout, &r)
+	var r claim.Result
+	if file.Merged != nil {
+		r = file.Merged.Check(keys...)
+		file.Merged.Print(w.stdout, &r)
+	} else {
+		key := claim.KeyFor(file.One.Log.Origin, keys)
+		if key == "" && len(keys) > 0 {
+			key = keys[0] // of another log: the check says so
+		}
+		r = file.One.Check(key)
+		file.One.Print(w.stdout, &r)
+	}
 	if !r.OK() {
-		return coded{exitWrong, fmt.Errorf("%s does not hold: %s", c.File, r.Problems[0])}
+		return coded{exitWrong, fmt.Errorf("%s does not hold: %s", c.File, claim.Clean(r.Problems[0]))}
+	}
+	return nil
+}
+
+// folders are the logs' folders in the folders given.
+func folders(dirs []string) (out []string) {
+	for _, d := range dirs {
+		out = append(out, shield.EvidenceFolder(d))
+	}
+	return out
+}
+
+// Run merges claims.
+func (c *claimMergeCmd) Run(w *world) error {
+	var parts []*claim.Claim
+	for _, name := range c.File {
+		file, err := readClaim(name)
+		if err != nil {
+			return err
+		}
+		if file.One == nil {
+			return usage("%s is merged already: merge the claims of the single logs", name)
+		}
+		if r := file.One.Check(""); !r.OK() {
+			return coded{exitWrong, fmt.Errorf("%s does not hold: %s", name, claim.Clean(r.Problems[0]))}
+		}
+		parts = append(parts, file.One)
+	}
+	merged, err := claim.Merge(parts, folders(c.Dir))
+	if err != nil {
+		return noLog(strings.Join(c.Dir, ", "), err)
+	}
+	return writeClaim(w, c.Out, merged.Encode(), merged.Sentence)
+}
+
+// Run draws pairs.
+func (c *claimPairsCmd) Run(w *world) error {
+	file, err := readClaim(c.File)
+	if err != nil {
+		return err
+	}
+	if file.Merged == nil {
+		return usage("%s is the claim of one log: it has no pairs", c.File)
+	}
+	if c.Sample < 1 {
+		return usage("--sample %d: at least one pair", c.Sample)
+	}
+	seed, err := hex.DecodeString(c.Seed)
+	if err != nil {
+		return usage("--seed %s: not hexadecimal", c.Seed)
+	}
+	if len(seed) == 0 {
+		seed = make([]byte, 32)
+		_, _ = rand.Read(seed) // never an error
+	}
+	if r := file.Merged.Check(); !r.OK() {
+		return coded{exitWrong, fmt.Errorf("%s does not hold: %s", c.File, claim.Clean(r.Problems[0]))}
+	}
+	d, err := file.Merged.Draw(folders(c.Dir), c.Sample, seed)
+	if err != nil {
+		return noLog(strings.Join(c.Dir, ", "), err)
+	}
+	for _, p := range d.Problems {
+		fmt.Fprintln(w.stdout, "WRONG      "+p)
+	}
+	fmt.Fprintf(w.stdout, "drawn      %d of %d pairs with seed %x; %d could not be opened, for they were erased\n", d.Drawn, d.All, seed, d.Withheld)
+	if len(d.Problems) > 0 {
+		return coded{exitWrong, fmt.Errorf("%s: %d of %d pairs drawn are not one attack by its rule", c.File, len(d.Problems), d.Drawn)}
 	}
 	return nil
 }
