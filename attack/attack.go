@@ -46,6 +46,7 @@ type Observation struct {
 	Result         string // Succeeded, Failed, or "" unknown
 	Refused        bool   // the target refused it (RST, ICMP unreachable) and the shield let it through
 	Stopped        bool   // a live verdict stopped it before the target
+	Passed         bool   // and yet a part of it, which came before, reached the target
 	Reset          bool   // and answered it with a reset
 }
 

@@ -180,6 +180,7 @@ func (a *Accounts) flags(o *Observation) (f flags) {
 	set(o.Target.IsValid() && a.cfg.Decoy(o.Target.Unmap()), sawDecoy, sawReal)
 	set(o.Refused && !o.Stopped, sawRefused, sawUnrefused)
 	set(o.Stopped, sawStopped, sawPassed)
+	set(o.Passed, sawPassed, 0)
 	set(a.inside(o), sawInside, sawOutside)
 	set(o.Proven, sawProven, 0)
 	return f

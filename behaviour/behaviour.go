@@ -76,6 +76,7 @@ type Signal struct {
 	Fact       contract.Fact
 	Head       [16]byte
 	Interface  uint16
+	Stopped    bool // live, the packet went no further
 }
 
 // Finding is what a detector concluded. Shield turns it into an attack.Observation.

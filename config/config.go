@@ -71,6 +71,7 @@ type Config struct {
 	BlockWay    string // auto, xdp, nft, none
 	Interfaces  []string
 	Capture     string            // af-packet, af-xdp: the way they are watched
+	Inside      map[string]bool   // interfaces behind which the protected networks lie
 	Filters     map[string]string // by interface: what cbpf.ReadFilter takes
 	Inline      Inline
 	Copied      [][2]string // of a suricata.yaml: pairs of interfaces copied to each other, packets stopped between them

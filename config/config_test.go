@@ -240,12 +240,15 @@ func TestInterfacesHaveFilters(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write(own, "interfaces:\n  - eth0\n  - {name: eth1, filter: not port 22}\n")
+	write(own, "interfaces:\n  - eth0\n  - {name: eth1, filter: not port 22, inside: true}\n")
 	write(other, "%YAML 1.1\n---\naf-packet:\n  - interface: eth0\n    cluster-id: 99\n    rollover: yes\n  - interface: eth1\n    bpf-filter: not port 22\n  - interface: default\nstats:\n  interval: 3\n")
 	for _, name := range []string{own, other} {
 		c, warnings, err := Load(name, nil)
 		if err != nil || !slices.Equal(c.Interfaces, []string{"eth0", "eth1"}) || len(c.Filters) != 1 || c.Filters["eth1"] != "not port 22" {
 			t.Errorf("%s: %v %v %v", name, err, c.Interfaces, c.Filters)
+		}
+		if inside := name == own; c.Inside["eth1"] != inside || c.Inside["eth0"] {
+			t.Errorf("%s: inside %v", name, c.Inside)
 		}
 		if name == other && (len(warnings) != 1 || !strings.HasSuffix(warnings[0], "does not apply here: af-packet.rollover") || c.StatsEvery != 3e9) {
 			t.Errorf("%q, statistics every %d ns", warnings, c.StatsEvery)

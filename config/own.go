@@ -69,6 +69,7 @@ type own struct {
 type ownInterface struct {
 	Name   string `yaml:"name"`
 	Filter string `yaml:"filter"`
+	Inside bool   `yaml:"inside"`
 }
 
 // UnmarshalYAML implements yaml.InterfaceUnmarshaler.
@@ -216,6 +217,12 @@ func (o *own) fill(c *Config) error {
 			return wrong{fmt.Sprintf("interfaces[%d]", i), "an interface needs a name"}
 		}
 		c.watch(x.Name, x.Filter)
+		if x.Inside {
+			if c.Inside == nil {
+				c.Inside = map[string]bool{}
+			}
+			c.Inside[x.Name] = true
+		}
 	}
 	if o.State != "" {
 		c.State = o.State

@@ -5,11 +5,15 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/behaviour"
 	"github.com/dejpha/dejpha/capture"
+	"github.com/dejpha/dejpha/config"
+	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/shield/trial"
@@ -165,5 +169,51 @@ func TestUnconfirmed(t *testing.T) {
 	_, err := setup.Run(RunOptions{State: t.TempDir(), Kind: evidence.Live, Live: []capture.Live{src}, Trial: time.Millisecond})
 	if !errors.Is(err, trial.ErrUnconfirmed) || !src.released {
 		t.Errorf("%v, released: %v", err, src.released)
+	}
+}
+
+// What a detector concludes is foiled if every packet that it heard of was stopped, contained if some had gone on.
+func TestDetectorsFindingsKnowWhatWasStopped(t *testing.T) {
+	for _, x := range []struct{ name, rules, outcome string }{
+		{"nothing", `alert tcp any any -> any any (content:"never"; sid:1;)`, attack.Observed},
+		{"every SYN", `drop tcp any any -> any any (flags:S; classtype:misc-activity; sid:1;)`, attack.Foiled},
+		{"SYNs to high ports", `drop tcp any any -> any 81:65535 (flags:S; classtype:misc-activity; sid:1;)`, attack.Contained},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			began := time.Now().UnixNano() + 1e9
+			frames := framesOf(t, "../samples/portscan.pcap")
+			if x.outcome == attack.Foiled { // what never came is not answered
+				frames = slices.DeleteFunc(frames, func(f capture.Frame) bool { return f.Data[47] != decode.SYN })
+			}
+			shift := began - frames[0].Time
+			for i := range frames {
+				frames[i].Time += shift
+			}
+			last := frames[len(frames)-1].Time
+			stop := make(chan struct{})
+			src := &between{quietWire: quietWire{frames: frames, now: last, step: 1e9, until: last + int64(40*time.Minute), stop: stop}}
+			setup := inTheWay(t, x.rules)
+			sum, err := setup.Run(RunOptions{State: t.TempDir(), Kind: evidence.Live, Live: []capture.Live{src}, Stop: stop, Trial: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sum.ByClass["scan"] != 1 || sum.Attacks != 1 || sum.ByOutcome[x.outcome] != 1 {
+				t.Errorf("%v %v, %d frames stopped; expected one scan, %s", sum.ByClass, sum.ByOutcome, sum.Counters.Stopped, x.outcome)
+			}
+		})
+	}
+}
+
+// Of an unproven origin the side is that of the interface.
+func TestInsideIsTheInterfaces(t *testing.T) {
+	s := &settings{config: &config.Config{Inside: map[string]bool{"eth2": true}}, interfaces: []string{"eth1", "eth2"}}
+	for iface, want := range []bool{false, true, false} {
+		if got := s.insideFrame(uint16(iface)); got != want {
+			t.Errorf("interface %d: inside %v", iface, got)
+		}
+	}
+	m := &merger{set: s}
+	if o := m.fromFinding(&behaviour.Finding{Interface: 1}); !o.InsideFrame {
+		t.Error("a finding does not know its interface's side")
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/dejpha/dejpha/shield/board"
 	"github.com/dejpha/dejpha/shield/clerk"
 	"github.com/dejpha/dejpha/shield/kept"
+	"github.com/dejpha/dejpha/shield/reach"
 	"github.com/dejpha/dejpha/shield/recent"
 	"github.com/dejpha/dejpha/shield/records"
 	"github.com/dejpha/dejpha/shield/rehearsal"
@@ -41,6 +42,7 @@ type merger struct {
 	asks       *control.Asks         // what others want done here
 	report     func(behaviour.Finding)
 	recent     *recent.Signals  // nil: nothing is sealed
+	reach      *reach.Table     // nil: nothing is stopped
 	seen       behaviour.Signal // the signal in hand
 	notes      []note           // for the log, once the clock has passed them
 	jumps      uint64           // of the clock, told to the log
@@ -117,6 +119,7 @@ func (m *merger) one(f *finding, e *epoch) {
 		}
 		for _, w := range m.wanting {
 			if w.kinds&s.Kind != 0 {
+				m.reach.Heard(w.detector.Name(), s)
 				w.detector.Observe(&m.seen, m.report)
 			}
 		}

@@ -64,7 +64,7 @@ func (m *merger) observation(x *match) (attack.Observation, bool) {
 	o := attack.Observation{
 		Time: x.time, Seen: x.seen, Class: k.class, Proven: x.proven, VLAN: x.vlan, Proto: x.proto, Techniques: k.techniques,
 		Severity: uint8(min(max(x.rule.Priority, 1), 4)), SID: x.rule.SID, GID: x.rule.GID, Rev: x.rule.Rev, Msg: x.rule.Msg,
-		FlowID: x.flowID, Packets: 1, Bytes: uint64(x.packetBytes), Stopped: x.stopped,
+		FlowID: x.flowID, Packets: 1, Bytes: uint64(x.packetBytes), Stopped: x.stopped, InsideFrame: m.set.insideFrame(x.iface),
 	}
 	switch {
 	case strings.HasPrefix(x.rule.Classtype, "successful-"): // such a rule matches the target's answer
@@ -122,8 +122,9 @@ func (m *merger) outsideEnd(o *attack.Observation, x *match) {
 func (m *merger) fromFinding(f *behaviour.Finding) attack.Observation {
 	o := attack.Observation{
 		Time: f.Time, Number: f.Number, Class: f.Class, Proven: f.Proven, VLAN: f.VLAN, Proto: f.Proto, Techniques: f.Technique,
-		Severity: f.Severity, Detector: f.Detector, Text: f.Text, FlowID: f.FlowID, Packets: max(f.Packets, 1), Bytes: f.Bytes, Result: f.Result, Refused: f.Refused,
+		Severity: f.Severity, Detector: f.Detector, Text: f.Text, FlowID: f.FlowID, Packets: max(f.Packets, 1), Bytes: f.Bytes, Result: f.Result, Refused: f.Refused, InsideFrame: m.set.insideFrame(f.Interface),
 	}
+	o.Stopped, o.Passed = m.reach.Of(f, &m.seen)
 	if f.HasOrigin {
 		o.Origin = f.Origin.Netip()
 	}
@@ -141,6 +142,11 @@ func (m *merger) fromFinding(f *behaviour.Finding) attack.Observation {
 		o.Result = ""
 	}
 	return o
+}
+
+// insideFrame says whether an interface is marked inside.
+func (s *settings) insideFrame(iface uint16) bool {
+	return int(iface) < len(s.interfaces) && s.config.Inside[s.interfaces[iface]]
 }
 
 // protects says whether an address belongs to the protected networks.

@@ -26,6 +26,7 @@ import (
 	"github.com/dejpha/dejpha/rule"
 	"github.com/dejpha/dejpha/shield/clerk"
 	"github.com/dejpha/dejpha/shield/kept"
+	"github.com/dejpha/dejpha/shield/reach"
 	"github.com/dejpha/dejpha/shield/recent"
 	"github.com/dejpha/dejpha/shield/records"
 	"github.com/dejpha/dejpha/shield/rehearsal"
@@ -236,6 +237,9 @@ func newMerger(set *settings, out io.Writer, sum *Summary, seal *clerk.Clerk) *m
 	m := &merger{set: set, out: out, sum: sum, clerk: seal, thresholds: hoststate.NewThresholds(thresholdTableMax), kinds: map[*rule.Rule]kindOfRule{}, open: map[attack.Key]uint64{}, asks: control.NewAsks(), shadow: rehearsal.New(), kept: kept.Store{Sample: uint64(set.config.PacketsSample)}}
 	m.accounts = attack.New(accountsConfig(set))
 	m.report = m.found
+	if set.stops {
+		m.reach = reach.New()
+	}
 	if seal != nil && set.detectors {
 		m.recent = recent.NewSignals()
 	}

@@ -44,6 +44,13 @@ func (w *worker) phaseOf(p phase) phase {
 	return p
 }
 
+// stopped marks what was told of a packet that goes no further; a flow that ended for want of room is another's.
+func (w *worker) stopped(signals []behaviour.Signal) {
+	for i := range signals {
+		signals[i].Stopped = w.set.stops && signals[i].Kind != behaviour.Ended
+	}
+}
+
 func (w *worker) found(f finding) {
 	f.order = w.out.order
 	w.out.order++
@@ -56,7 +63,7 @@ func (w *worker) flowFields(kind behaviour.Kind, f *flow.Flow, time int64, numbe
 		Kind: kind, Time: time, Number: number, FlowID: f.ID, FlowFirst: f.FirstNumber,
 		Client: f.Client, Server: f.Server, ClientPort: f.ClientPort, ServerPort: f.ServerPort,
 		IPVersion: f.IPVersion, Proto: f.Proto, Proven: f.Proven, Midstream: f.Midstream,
-		App: w.apps.Name(f.AppProto), VLAN: f.VLAN[0], Packets: f.Packets, Bytes: f.Bytes,
+		App: w.apps.Name(f.AppProto), VLAN: f.VLAN[0], Packets: f.Packets, Bytes: f.Bytes, Interface: f.Interface,
 	}
 }
 

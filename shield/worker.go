@@ -60,6 +60,7 @@ func (w *worker) frame(f *capture.Frame, number uint64, now int64) capture.Verdi
 	w.number, w.now, w.verdict = number, now, capture.Accept
 	w.notice.Reset()
 	w.load++
+	signals := len(w.out.signals)
 	w.counts.Bytes += uint64(f.WireLen)
 	p := &w.packets[0]
 	p.Number, p.Time, p.WireLen, p.Interface = number, now, f.WireLen, f.Interface
@@ -80,6 +81,7 @@ func (w *worker) frame(f *capture.Frame, number uint64, now int64) capture.Verdi
 	}
 	if w.verdict == capture.Drop {
 		w.counts.Stopped++
+		w.stopped(w.out.signals[signals:])
 	}
 	return w.verdict
 }

@@ -94,6 +94,9 @@ func (c *runCmd) inTheWay(w *world, setup *shield.Setup, at config.Inline) error
 			_ = s.Close()
 		}
 	}()
+	if setup.Config.Bypass.On() {
+		w.say("bypass does nothing here: a shield in the traffic's way inspects everything; take it out of the configuration, or watch with -i")
+	}
 	stop, quit := interrupts()
 	state, name := setup.Config.State, words(&at)
 	fmt.Fprintf(w.stdout, "Standing in the way at %s; what is counted is sealed in %s. Ctrl-C ends it.\n\n", name, filepath.Join(state, "evidence"))
