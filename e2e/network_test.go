@@ -89,10 +89,6 @@ func (s *story) end() {
 	for _, p := range all {
 		p.kill()
 	}
-	var at unix.Stat_t // a later story's namespace may get this one's number, and must not take up its blocks
-	if unix.Stat("/run/netns/"+s.ns("shield"), &at) == nil {
-		_ = os.RemoveAll(fmt.Sprintf("/sys/fs/bpf/dejpha/block-%d", at.Ino))
-	}
 	for name := range s.hosts {
 		_ = exec.Command("ip", "netns", "del", s.ns(name)).Run()
 	}

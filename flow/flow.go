@@ -49,8 +49,9 @@ type Flow struct {
 	ReplyType, ReplyCode   uint8     // ICMP: of the latest packet to the client; valid if there is one
 	// Proven is set by stream (TCP), or by shield for UDP protocols with echoes: both ends were really there.
 	Proven                           bool
-	Vouched                          bool // told to the kernel as proven
-	Midstream                        bool // TCP without a handshake seen
+	Echo                             uint64 // UDP: what an answer must repeat (shield/echo); 0: nothing known, or it came
+	Vouched                          bool   // told to the kernel as proven
+	Midstream                        bool   // TCP without a handshake seen
 	Alerted                          bool
 	Action                           Action // what was decided for the flow's further packets
 	Swapped                          bool

@@ -2,14 +2,17 @@ package shield
 
 import (
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/block/way"
+	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/shield/board"
 	"github.com/dejpha/dejpha/shield/desk"
+	"github.com/dejpha/dejpha/shield/echo"
 	"github.com/dejpha/dejpha/shield/rehearsal"
 )
 
@@ -22,7 +25,7 @@ func (s *Setup) blocks(set *settings, o *RunOptions) (*board.Board, error) {
 	b := board.Options{State: o.State, Guard: set.guard, Barred: set.barred, Now: func() int64 { return time.Now().UnixNano() }, Say: o.say}
 	switch c.BlockMode {
 	case "on":
-		kernel, err := way.Open(way.Options{Interfaces: set.interfaces, Way: c.BlockWay, Say: o.say})
+		kernel, err := way.Open(way.Options{Interfaces: way.Places(set.interfaces, c.Interfaces, os.DirFS("/")), Way: c.BlockWay, Say: o.say})
 		if err != nil && (set.barred == nil || c.BlockWay != way.Auto) {
 			return nil, err
 		}
@@ -38,6 +41,7 @@ func (s *Setup) blocks(set *settings, o *RunOptions) (*board.Board, error) {
 	out, err := board.Open(b)
 	if err == nil && b.Acts && b.Enforcer != nil {
 		set.vouch = func(f *flow.Flow) { out.Vouch(f.Client.Netip(), f.Server.Netip(), f.ClientPort, f.ServerPort, f.Proto) }
+		set.answered = func(f *flow.Flow) { out.Answered(f.Client.Netip(), f.Server.Netip(), f.ClientPort, f.ServerPort) }
 	}
 	return out, err
 }
@@ -47,6 +51,19 @@ func (w *worker) vouch(f *flow.Flow) {
 	if f.Proven && !f.Vouched && w.set.vouch != nil {
 		f.Vouched = true
 		w.set.vouch(f)
+	}
+}
+
+// echoed tells the kernel of a server that answered a question which only it can have got: limits spare its answers. The
+// client is not proven by that, for whoever forges an address gets it answers, too.
+func (w *worker) echoed(p *decode.Packet, f *flow.Flow, dir flow.Direction) {
+	switch {
+	case w.set.answered == nil || f.Vouched:
+	case dir == flow.ToServer:
+		f.Echo = echo.Asked(f.ServerPort, p.Payload)
+	case f.Echo != 0 && f.Echo == echo.Answered(f.ServerPort, p.Payload):
+		f.Vouched, f.Echo = true, 0
+		w.set.answered(f)
 	}
 }
 

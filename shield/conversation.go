@@ -79,6 +79,7 @@ func (w *worker) datagram(p *decode.Packet, f *flow.Flow, dir flow.Direction) {
 	if p.Proto != decode.ProtoUDP || !p.HasL4 {
 		return
 	}
+	w.echoed(p, f, dir)
 	w.apps.Datagram(f, dir, p.Payload, p.Time, p.Number)
 	if c := w.apps.Conversation(f); c != nil && c.Swap {
 		f.Swap()

@@ -217,3 +217,22 @@ func TestInsideIsTheInterfaces(t *testing.T) {
 		t.Error("a finding does not know its interface's side")
 	}
 }
+
+// The kernel is told of a server that answers the question that was asked, not of one that answers another.
+func TestAnEchoProvesTheServer(t *testing.T) {
+	message := func(id, flags byte) []byte {
+		return append([]byte{0, id, flags, 0, 0, 1, 0, 0, 0, 0, 0, 0, 7}, "example\x00\x00\x01\x00\x01"...)
+	}
+	for answer, want := range map[byte]int{7: 1, 8: 0} {
+		told := 0
+		w := &worker{set: &settings{answered: func(*flow.Flow) { told++ }}}
+		f := &flow.Flow{ServerPort: 53, Proto: decode.ProtoUDP}
+		w.echoed(&decode.Packet{Payload: message(7, 1)}, f, flow.ToServer)
+		for range 2 {
+			w.echoed(&decode.Packet{Payload: message(answer, 0x81)}, f, flow.ToClient)
+		}
+		if told != want || f.Proven {
+			t.Errorf("answer %d: told %d times, expected %d; the client is proven: %v", answer, told, want, f.Proven)
+		}
+	}
+}

@@ -55,7 +55,7 @@ func TestAnswersTellTheResult(t *testing.T) {
 			t.Errorf("%s: result %q, want %q", classtype, o.Result, want)
 		}
 	}
-	m := &merger{}
+	m := &merger{set: &settings{}}
 	if o := m.fromFinding(&behaviour.Finding{Refused: true, Result: "unknown"}); !o.Refused || o.Result != "" {
 		t.Errorf("refused by all: %+v", o)
 	}

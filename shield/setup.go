@@ -89,6 +89,7 @@ type settings struct {
 	policy     *attack.Policy
 	enforce    bool             // decisions act; else they are rehearsed
 	vouch      func(*flow.Flow) // tells the kernel of a proven flow; nil: no kernel holds limits
+	answered   func(*flow.Flow) // tells it of a server that answered over UDP
 	undecided  bool             // nobody is decided against
 	guard      *policy.Guard    // of the configuration; a live run adds the machine's own
 	recording  bool

@@ -37,6 +37,9 @@ func (o Options) say(line string) {
 	}
 }
 
+// ErrNowhere says that there is no interface to block on: a queue of netfilter is none, and no default route names one.
+var ErrNowhere = errors.New("no interface to block on; name those by which attackers come in under `interfaces` in the configuration")
+
 // Valid says whether a way may be asked for; the error names those that may.
 func Valid(way string) error {
 	switch way {
@@ -57,7 +60,7 @@ func Open(o Options) (block.Enforcer, error) {
 		return nil, nil
 	}
 	if len(o.Interfaces) == 0 {
-		return nil, errors.New("no interface to block on")
+		return nil, ErrNowhere
 	}
 	var missing error
 	if o.Way != NFT {

@@ -106,11 +106,29 @@ func (o Options) folder() (string, error) {
 	if o.Folder != "" {
 		return o.Folder, nil
 	}
+	name, err := namespace()
+	if err != nil {
+		return "", err
+	}
+	return bpfs + "/dejpha/block-" + name, nil
+}
+
+// namespace names this network namespace as no other is named until the machine starts again: by the kernel's cookie of it.
+// Kernels before 5.14 have none; there it is the number of its file, which one made later may get.
+func namespace() (string, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return "", refused(err, "a socket")
+	}
+	defer unix.Close(fd)
+	if cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE); err == nil {
+		return fmt.Sprintf("c%d", cookie), nil
+	}
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
 		return "", refused(err, "looking at /proc/thread-self/ns/net")
 	}
-	return fmt.Sprintf("%s/dejpha/block-%d", bpfs, st.Ino), nil
+	return fmt.Sprintf("i%d", st.Ino), nil
 }
 
 // pinFolder makes the folder of this version's pins, and mounts the file system that can hold them where there is none.

@@ -245,3 +245,38 @@ func TestInterfacesComeAndGo(t *testing.T) {
 		t.Errorf("an interface that is not there: %v", err)
 	}
 }
+
+// A namespace gets the number of one that is gone, and must not find its pins.
+func TestPinsAreOfOneNamespace(t *testing.T) {
+	seen, numbers := map[string]bool{}, map[uint64]int{}
+	for range 6 {
+		t.Run("one", func(t *testing.T) {
+			space := nettest.Spaces(t, "pins")[0]
+			var first, second string
+			var st unix.Stat_t
+			nettest.In(t, space, func() {
+				var err error
+				if first, err = (Options{}).folder(); err != nil {
+					t.Error(err)
+				}
+				second, _ = (Options{}).folder()
+				err = unix.Stat("/proc/thread-self/ns/net", &st)
+				if err != nil {
+					t.Error(err)
+				}
+			})
+			if strings.Contains(first, "block-i") {
+				t.Skip("needs a kernel that numbers network namespaces (SO_NETNS_COOKIE, Linux 5.14)")
+			}
+			if first != second || first == "" {
+				t.Errorf("%q, then %q", first, second)
+			}
+			if seen[first] {
+				t.Errorf("%s was another namespace's", first)
+			}
+			seen[first] = true
+			numbers[st.Ino]++
+		})
+	}
+	t.Logf("%d namespaces had %d numbers of their files", len(seen), len(numbers))
+}

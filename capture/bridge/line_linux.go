@@ -44,12 +44,30 @@ func home(left, right, folder string) (string, error) {
 			return "", err
 		}
 	}
+	here, err := namespace()
+	if err != nil {
+		return "", err
+	}
+	name := left + "," + right + "," + here
+	return filepath.Join(folder, "dejpha", fmt.Sprintf("bridge-%d", tableVersion), strings.ReplaceAll(name, ".", "+")), nil
+}
+
+// namespace names this network namespace as no other is named until the machine starts again: by the kernel's cookie of it.
+// Kernels before 5.14 have none; there it is the number of its file, which one made later may get.
+func namespace() (string, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("%w: no socket: %w", ErrKernel, err)
+	}
+	defer unix.Close(fd)
+	if cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE); err == nil {
+		return fmt.Sprintf("c%d", cookie), nil
+	}
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
 		return "", fmt.Errorf("%w: /proc is not there: %w", ErrKernel, err)
 	}
-	name := fmt.Sprintf("%s,%s,%d", left, right, st.Ino)
-	return filepath.Join(folder, "dejpha", fmt.Sprintf("bridge-%d", tableVersion), strings.ReplaceAll(name, ".", "+")), nil
+	return fmt.Sprintf("i%d", st.Ino), nil
 }
 
 // bpfThere makes sure that a BPF file system is mounted.

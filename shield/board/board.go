@@ -28,13 +28,14 @@ import (
 )
 
 const (
-	countEvery = time.Second
-	guardEvery = time.Minute
-	file       = "blocks.json"
-	crowdLeast = 1024
-	flowFor    = 6 * time.Hour // that a proven flow is exempt from limits
-	pairFor    = time.Hour     // and its client, for new ones
-	pairRate   = 100           // packets/s of a proven client beyond its flows: so much gains who forges its address
+	countEvery  = time.Second
+	guardEvery  = time.Minute
+	file        = "blocks.json"
+	crowdLeast  = 1024
+	flowFor     = 6 * time.Hour // that a proven flow is exempt from limits
+	pairFor     = time.Hour     // and its client, for new ones
+	answeredMax = 1 << 14
+	pairRate    = 100 // packets/s of a proven client beyond its flows: so much gains who forges its address
 )
 
 // Options of a board.
@@ -66,8 +67,10 @@ type Board struct {
 	total   block.Totals
 	counted bool         // total is known
 	newest  *block.Entry // the last block
-	stopped map[uint64]Stopped
-	fallen  uint64
+
+	answered map[[2]netip.Addr]int64 // servers and those they answered, when the kernel was told
+	stopped  map[uint64]Stopped
+	fallen   uint64
 
 	counting sync.Mutex
 	seen     uint64 // packets dropped for their source when the entries were last asked
@@ -84,7 +87,7 @@ func Open(o Options) (*Board, error) {
 		o.Root = os.DirFS("/")
 	}
 	b := &Board{o: o, quit: make(chan struct{}), last: map[netip.Prefix]block.Count{}, attacks: map[netip.Prefix]uint64{},
-		crowd: crowdLeast, limits: map[uint64]int64{}, stopped: map[uint64]Stopped{}}
+		crowd: crowdLeast, limits: map[uint64]int64{}, stopped: map[uint64]Stopped{}, answered: map[[2]netip.Addr]int64{}}
 	b.sessions = policy.Sessions(o.Root, os.Getenv("SSH_CONNECTION"))
 	o.Guard.Set(b.system())
 	var enforcer block.Enforcer
@@ -224,7 +227,8 @@ func (b *Board) Figures() figures.Blocks {
 }
 
 // Vouch tells the kernel of a proven flow: its packets, both ways, are exempt from limits on unproven ones, and new ones of its
-// client to that server are up to a rate. It never waits; what the keeper does not take is counted there.
+// client to that server are up to a rate, over UDP, too, where the service speaks both. It never waits; what the keeper does
+// not take is counted there.
 func (b *Board) Vouch(client, server netip.Addr, clientPort, serverPort uint16, proto uint8) {
 	now := b.o.Now()
 	there := block.Proven{Src: client, Dst: server, SrcPort: clientPort, DstPort: serverPort, Proto: proto, Until: now + int64(flowFor)}
@@ -233,6 +237,36 @@ func (b *Board) Vouch(client, server netip.Addr, clientPort, serverPort uint16, 
 	pair := block.Proven{Src: client, Dst: server, Proto: proto, Rate: pairRate, Until: now + int64(pairFor)}
 	for _, p := range []block.Proven{there, back, pair} {
 		b.keeper.Prove(p)
+	}
+	if proto == protoTCP && slices.Contains(alsoUDP[:], serverPort) {
+		pair.Proto = protoUDP
+		b.keeper.Prove(pair)
+	}
+}
+
+const protoTCP, protoUDP = 6, 17
+
+// alsoUDP are the ports of services over TCP whose clients speak UDP with the same server: DNS, Kerberos, LDAP, HTTP, STUN, SIP.
+var alsoUDP = [...]uint16{53, 88, 389, 443, 3478, 5060}
+
+// Answered tells the kernel of a server whose answer over UDP showed that it got the question: further packets of that
+// conversation to the client are exempt, and others of the server to it up to a rate. Nothing is said of the client.
+func (b *Board) Answered(client, server netip.Addr, clientPort, serverPort uint16) {
+	now := b.o.Now()
+	back := block.Proven{Src: server, Dst: client, SrcPort: serverPort, DstPort: clientPort, Proto: protoUDP, Until: now + int64(pairFor)}
+	b.keeper.Prove(back)
+	b.mu.Lock()
+	key := [2]netip.Addr{server, client}
+	again := b.answered[key] > now-int64(pairFor)/2
+	if !again {
+		if len(b.answered) >= answeredMax {
+			clear(b.answered)
+		}
+		b.answered[key] = now
+	}
+	b.mu.Unlock()
+	if !again {
+		b.keeper.Prove(block.Proven{Src: server, Dst: client, Proto: protoUDP, Rate: pairRate, Until: now + int64(pairFor)})
 	}
 }
 

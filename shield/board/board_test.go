@@ -137,14 +137,14 @@ func TestAProvenFlowIsExempt(t *testing.T) {
 	b := opened(t, k, nil, true, t.TempDir())
 	defer b.Close()
 	client, server := netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("10.0.0.1")
-	b.Vouch(client, server, 40000, 443, 6)
+	b.Vouch(client, server, 40000, 8443, 6)
 	b.keeper.Flush()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.proven) != 3 {
 		t.Fatalf("%+v", k.proven)
 	}
-	for i, want := range []block.Proven{{Src: client, Dst: server, SrcPort: 40000, DstPort: 443, Proto: 6}, {Src: server, Dst: client, SrcPort: 443, DstPort: 40000, Proto: 6},
+	for i, want := range []block.Proven{{Src: client, Dst: server, SrcPort: 40000, DstPort: 8443, Proto: 6}, {Src: server, Dst: client, SrcPort: 8443, DstPort: 40000, Proto: 6},
 		{Src: client, Dst: server, Proto: 6, Rate: pairRate}} {
 		got := k.proven[i]
 		if got.Until <= now() {
@@ -169,6 +169,46 @@ func TestTheGuardWinsOverPeopleToo(t *testing.T) {
 	b.keeper.Flush()
 	if len(k.in) != 0 || b.Fallen() != 1 {
 		t.Errorf("%+v, %d fallen", k.in, b.Fallen())
+	}
+}
+
+// Of a server that answered over UDP its answers are exempt, of the client nothing: whoever forges an address gets it answers.
+func TestAnAnsweringServerIsExempt(t *testing.T) {
+	k := &kernel{in: map[netip.Prefix]block.Entry{}}
+	b := opened(t, k, nil, true, t.TempDir())
+	defer b.Close()
+	client, server := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("203.0.113.53")
+	b.Answered(client, server, 40000, 53)
+	b.Answered(client, server, 40001, 53)
+	b.keeper.Flush()
+	b.keeper.Flush()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.proven) != 3 {
+		t.Fatalf("%+v", k.proven)
+	}
+	for i, want := range []block.Proven{{SrcPort: 53, DstPort: 40000}, {Rate: pairRate}, {SrcPort: 53, DstPort: 40001}} {
+		got := k.proven[i]
+		want.Src, want.Dst, want.Proto, want.Until = server, client, 17, got.Until
+		if got != want {
+			t.Errorf("%+v, expected %+v", got, want)
+		}
+	}
+}
+
+// A client that proved itself over TCP may ask over UDP, where the service speaks both.
+func TestTCPProvesForUDP(t *testing.T) {
+	for port, want := range map[uint16]int{53: 4, 80: 3} {
+		k := &kernel{in: map[netip.Prefix]block.Entry{}}
+		b := opened(t, k, nil, true, t.TempDir())
+		b.Vouch(netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("10.0.0.1"), 40000, port, 6)
+		b.keeper.Flush()
+		b.Close()
+		if len(k.proven) != want {
+			t.Errorf("port %d: %+v", port, k.proven)
+		} else if p := k.proven[want-1]; want == 4 && (p.Proto != 17 || p.Rate != pairRate || p.SrcPort != 0 || p.DstPort != 0 || p.Src != netip.MustParseAddr("203.0.113.7")) {
+			t.Errorf("%+v", p)
+		}
 	}
 }
 
