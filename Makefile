@@ -100,6 +100,7 @@ bench-year: build
 clean:
 	rm -rf bin var $(WEB)/dist/[!.]*
 
-# Long runs under load on a veth (root): RELOADS of the own rules, RELOADS_ET of a large set, KILLS of the process.
+# Long runs under load on a veth (root): RELOADS of the own rules, RELOADS_ET of a large set, KILLS of the process while
+# attackers go on. PART=reloads, reloads-et or kills does one of them.
 soak: build
 	scripts/soak.sh $(SHARED)

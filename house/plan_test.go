@@ -90,6 +90,7 @@ var plan = []roomPlan{
 	{"cmd/*", []string{"audit", "claim", "shield", "shield/way", "config", "confine", "control", "figures", "metrics", "notify", "top", "rule", "attack", "cosign", "witness", "witness/ask", "witness/*", "evidence/durable", "block", "block/*", "block/way", "evidence", "console", "capture", "capture/*", "capture/cbpf", "detect", "app", "rules", "samples", "stated"}, "flags, messages, exit codes"},
 	{"e2e", []string{"attack"}, "stories of real tools against real servers in own network namespaces; tests only"},
 	{"scripts/yearbench", []string{"capture", "shield", "evidence"}, "a year of made-up attacks through the whole way; no part of the program"},
+	{"scripts/soaker", []string{"control", "evidence"}, "kills a running shield while attackers go on, and says what held; no part of the program"},
 	{"scripts/livebench", []string{"capture", "capture/*"}, "the sender of the live bench; no part of the program"},
 	{"house", nil, "tests about the house itself"},
 }
