@@ -28,6 +28,7 @@ func (c *compiler) all(rules []*rule.Rule) (s *Set, refused []Refusal) {
 	s = c.set
 	s.rules = make([]sig, 0, len(rules))
 	for _, r := range order(rules, s.opts.ActionOrder) {
+		c.step()
 		g, was := c.shared(r)
 		if was < 0 {
 			var why *Refusal
@@ -48,7 +49,15 @@ func (c *compiler) all(rules []*rule.Rule) (s *Set, refused []Refusal) {
 	}
 	c.old, c.index = nil, nil
 	c.file()
+	s.opts.Step = nil // the set outlives its compiling
 	return s, refused
+}
+
+// step lets whoever compiles wait between two pieces of it.
+func (c *compiler) step() {
+	if c.set.opts.Step != nil {
+		c.set.opts.Step()
+	}
 }
 
 // order sorts rules as they take effect: by action, by what they set and ask for, by priority, by sid.
@@ -143,6 +152,8 @@ type compiler struct {
 	old   *Set // nil: nothing is shared
 	index map[*rule.Rule]uint32
 	twins map[*rule.Rule]*rule.Rule
+
+	packet, stream litBuilder // room for the group in hand
 }
 
 func (c *compiler) address(a rule.Addresses) int32 {

@@ -36,6 +36,8 @@ type Options struct {
 	Inline bool
 	// ChunkBytes is how much of a direction's stream is gathered before raw stream rules look at it; 0: 2560.
 	ChunkBytes int
+	// Step, if not nil, is called between small pieces of compiling: one who must not be in others' way waits in it.
+	Step func()
 }
 
 // Refusal is a rule that cannot be run; it is wholly absent from the set.

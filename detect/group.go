@@ -1,9 +1,11 @@
 package detect
 
 import (
+	"encoding/binary"
 	"hash/fnv"
 	"slices"
 	"sort"
+	"strconv"
 
 	"github.com/dejpha/dejpha/app/contract"
 	"github.com/dejpha/dejpha/detect/chain"
@@ -19,34 +21,44 @@ type litGroup struct {
 	always  []uint32 // rules without a literal that are tried whenever the buffer is there
 }
 
-type litKey struct {
-	bytes         string
-	nocase        bool
-	offset, depth uint32
-}
-
-// litBuilder gathers a group; equal literals share an id.
+// litBuilder gathers a group; equal literals share an id. It may be used for one group after the other: hundreds of them
+// are built for a large set, each of many literals.
 type litBuilder struct {
-	ids    map[litKey]int
+	ids    map[string]int // by what tells two literals apart
 	pats   []literal.Pattern
 	lists  [][]uint32
 	always []uint32
+	key    []byte
+}
+
+// begin begins another group with the room of the one before.
+func (b *litBuilder) begin() {
+	clear(b.ids)
+	b.pats, b.lists, b.always = b.pats[:0], b.lists[:0], nil
 }
 
 func (b *litBuilder) add(f *chain.Fast, index uint32, bounds bool) {
-	k := litKey{bytes: string(f.Bytes), nocase: f.NoCase}
+	p := literal.Pattern{Bytes: f.Bytes, NoCase: f.NoCase}
 	if bounds {
-		k.offset, k.depth = f.Offset, f.Depth
+		p.Offset, p.Depth = f.Offset, f.Depth
 	}
+	b.key = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(b.key[:0], p.Offset), p.Depth)
+	b.key = append(strconv.AppendBool(b.key, f.NoCase), f.Bytes...) // "true" or "false" before: neither begins the other
 	if b.ids == nil {
-		b.ids = map[litKey]int{}
+		b.ids = map[string]int{}
 	}
-	id, ok := b.ids[k]
+	id, ok := b.ids[string(b.key)]
 	if !ok {
 		id = len(b.pats)
-		b.ids[k] = id
-		b.pats = append(b.pats, literal.Pattern{Bytes: f.Bytes, NoCase: f.NoCase, Offset: k.offset, Depth: k.depth, ID: uint32(id)})
-		b.lists = append(b.lists, nil)
+		b.ids[string(b.key)] = id
+		p.ID = uint32(id)
+		b.pats = append(b.pats, p)
+		if id < cap(b.lists) {
+			b.lists = b.lists[:id+1]
+			b.lists[id] = b.lists[id][:0]
+		} else {
+			b.lists = append(b.lists, nil)
+		}
 	}
 	if l := b.lists[id]; len(l) == 0 || l[len(l)-1] != index {
 		b.lists[id] = append(l, index)
@@ -283,8 +295,11 @@ func hashList(list []uint32) uint64 {
 }
 
 func (c *compiler) buildGroup(rules []uint32, transport int) portGroup {
-	var packet, stream litBuilder
+	packet, stream := &c.packet, &c.stream
+	packet.begin()
+	stream.begin()
 	for _, i := range rules {
+		c.step()
 		g := &c.set.rules[i]
 		tcp := transport == 0
 		if g.fast.Content == nil {

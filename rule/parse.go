@@ -21,6 +21,8 @@ type Environment struct {
 	Known map[string]*Rule
 	// Twins, if not nil, is told for each of them that stands in another place by now what stands for it.
 	Twins map[*Rule]*Rule
+	// Step, if not nil, is called between two rules: a reader that must not be in others' way waits in it.
+	Step func()
 
 	file      string // being read
 	words     map[string]func(*parser, *option) *fault
@@ -75,18 +77,21 @@ func ParseFile(name string, text []byte, env *Environment) (rules []*Rule, refus
 		src = rest
 		start := line
 		line += lines
+		if env.Step != nil {
+			env.Step()
+		}
 		if t := bytes.TrimLeft(whole, " \t\r\x00"); len(t) == 0 || t[0] == '#' {
 			continue
 		}
-		one := string(whole) // a copy of its own: the file's text, which may be large, is let go of
-		body := strings.TrimLeft(one, " \t\r\x00")
-		r, err := env.rule(strings.TrimRight(body, " \t\r\n"), name, start, len(one)-len(body))
+		body := bytes.TrimLeft(whole, " \t\r\x00")
+		column := len(whole) - len(body)
+		r, err := env.rule(bytes.TrimRight(body, " \t\r\n"), name, start, column)
 		if err != nil {
 			sid := uint32(0)
 			if r != nil {
 				sid = r.SID
 			}
-			refused = append(refused, Refusal{name, start, len(one) - len(body) + err.at + 1, err.keyword, err.message, sid})
+			refused = append(refused, Refusal{name, start, column + err.at + 1, err.keyword, err.message, sid})
 			continue
 		}
 		if r.File != name {
@@ -109,11 +114,11 @@ func ParseFile(name string, text []byte, env *Environment) (rules []*Rule, refus
 }
 
 // rule reads one rule, or finds it among those that are known.
-func (env *Environment) rule(text, file string, line, column int) (*Rule, *fault) {
-	known := env.Known[text]
+func (env *Environment) rule(text []byte, file string, line, column int) (*Rule, *fault) {
+	known := env.Known[string(text)]
 	switch {
 	case known == nil:
-		return parseRule(text, env, line, column)
+		return parseRule(string(text), env, line, column) // a copy of its own: the file's text, which may be large, is let go of
 	case known.File == file && known.Line == line:
 		return known, nil
 	}

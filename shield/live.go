@@ -160,6 +160,7 @@ func (t *tap) follow() error {
 				continue
 			}
 		case errors.Is(err, capture.ErrIdle):
+			t.repose.rest(true)
 			t.clock.Pass(f.Time)
 			t.pass(t.clock.Now())
 		case errors.Is(err, io.EOF):
@@ -190,6 +191,7 @@ func (t *tap) next() uint64 { return t.read*t.stride + uint64(t.place) + 1 }
 
 // take stamps a frame and takes it along the main way.
 func (t *tap) take(f *capture.Frame) capture.Verdict {
+	t.repose.rest(false)
 	now := t.clock.Stamp(f.Time)
 	t.pass(now)
 	number := t.next()

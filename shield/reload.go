@@ -36,6 +36,30 @@ func (w *worker) renew(n *renewal) {
 	}
 }
 
+// repose tells whoever builds rules beside the workers that one has nothing left to do.
+type repose struct {
+	resting bool // of the worker alone
+	now     atomic.Bool
+	times   atomic.Uint64
+}
+
+func (r *repose) rest(on bool) {
+	if on {
+		r.times.Add(1)
+	}
+	if on != r.resting {
+		r.resting = on
+		r.now.Store(on)
+	}
+}
+
+// rested tells of each worker how often it had nothing left to do, and whether that is so now.
+func (e *engine) rested(each func(worker int, times uint64, now bool)) {
+	for i, w := range e.workers {
+		each(i, w.repose.times.Load(), w.repose.now.Load())
+	}
+}
+
 // reloaded reloads and says in one line how it went.
 func (e *engine) reloaded(s *Setup, o *RunOptions) error {
 	if o.Reloading != nil {

@@ -83,6 +83,9 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
+	if set.live {
+		s.rules.Rested = e.rested
+	}
 	now := max(began.UnixNano(), seal.Log().Now())            // the log's clock never goes back
 	if x, ok := o.Source.(interface{ From(now int64) }); ok { // it makes its own time
 		x.From(now)

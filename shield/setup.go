@@ -53,6 +53,8 @@ type Setup struct {
 	options  SetupOptions
 
 	rules     ruleset.Reloader
+	live      int64             // bytes of the heap in use after loading the first rules
+	liveRules int64             // how many they were
 	floor     map[string]uint64 // attacks by class that the detectors alone find on the built-in captures
 	inspector atomic.Pointer[explain.Inspector]
 }
@@ -207,7 +209,7 @@ func (o *SetupOptions) ruleset() ruleset.Options {
 // load loads, checks and compiles the rules.
 func (s *Setup) load() error {
 	s.rules.Config, s.rules.Options, s.rules.Try, s.rules.Percent = s.Config, s.options.ruleset(), s.try, gcPercent
-	s.rules.Settle = func() { debug.SetMemoryLimit(heapLimit(s.Config) + heapLive()) }
+	s.rules.Settle = s.settle
 	l, err := ruleset.Load(s.Config, s.rules.Options, nil)
 	if err != nil {
 		return err
@@ -230,6 +232,19 @@ func (s *Setup) adopt(l *ruleset.Loaded) {
 // heapLimit is where the collector begins to work harder: the tables fill about half of the configured memory on mixed
 // traffic, and what lies between that and the limit is garbage and pages it has not given back.
 func heapLimit(c *config.Config) int64 { return c.Memory / 32 * 21 }
+
+// ruleBytes is about what one rule of a large set takes.
+const ruleBytes = 6 << 10
+
+// settle sets the limit for the rules in force. What they take is measured once, before there is traffic: later the tables
+// would count, too, and each reload would let them grow.
+func (s *Setup) settle() {
+	n := int64(s.rules.Current().Set.Len())
+	if s.live == 0 {
+		s.live, s.liveRules = heapLive(), n
+	}
+	debug.SetMemoryLimit(heapLimit(s.Config) + max(s.live+(n-s.liveRules)*ruleBytes, 0))
+}
 
 // heapLive is what the collector's last cycle found in use: after loading, the rules. They do not count towards the
 // configured memory, and a limit below what is in use would only make the collector run without end.

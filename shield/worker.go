@@ -32,7 +32,8 @@ type worker struct {
 	streams *stream.Engine
 	apps    *app.Driver
 	detect  *detect.Worker
-	next    atomic.Pointer[renewal]        // rules to go over to
+	next    atomic.Pointer[renewal] // rules to go over to
+	repose  repose
 	gauges  atomic.Pointer[figures.Worker] // as of the last tick
 	ring    *recent.Ring
 	eve     eve.Options

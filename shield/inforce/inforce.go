@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // most bounds what is read: a log may come from anybody.
@@ -34,8 +35,12 @@ type Text struct {
 	Text []byte `json:"-"`
 }
 
-// Pack puts a set together: its header as a line of JSON, then the texts one behind the other, all compressed.
-func Pack(s Set) ([]byte, error) {
+// pieceBytes are compressed between two steps.
+const pieceBytes = 64 << 10
+
+// Pack puts a set together: its header as a line of JSON, then the texts one behind the other, all compressed. step is
+// called between pieces of the work.
+func Pack(s Set, step func()) ([]byte, error) {
 	s.Format = 1
 	for i := range s.Texts {
 		s.Texts[i].Size = len(s.Texts[i].Text)
@@ -51,7 +56,12 @@ func Pack(s Set) ([]byte, error) {
 	}
 	_, err = z.Write(append(head, '\n'))
 	for i := 0; err == nil && i < len(s.Texts); i++ {
-		_, err = z.Write(s.Texts[i].Text)
+		for piece := range slices.Chunk(s.Texts[i].Text, pieceBytes) {
+			if _, err = z.Write(piece); err != nil {
+				break
+			}
+			step()
+		}
 	}
 	if err == nil {
 		err = z.Close()

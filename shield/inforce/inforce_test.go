@@ -9,11 +9,11 @@ import (
 func TestWhatIsPackedComesBack(t *testing.T) {
 	in := Set{Sets: []string{"a=b"}, Detectors: true, Texts: []Text{{Kind: "config", Name: "dejpha.yaml", Text: []byte("memory: 64 MiB\n")},
 		{Kind: "rules", Name: "web.rules", Text: bytes.Repeat([]byte("alert\n"), 1000)}, {Kind: "rules", Name: "empty.rules", Text: []byte{}}}}
-	packed, err := Pack(in)
+	packed, err := Pack(in, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, _ := Pack(in)
+	again, _ := Pack(in, func() {})
 	if !bytes.Equal(packed, again) {
 		t.Error("the same set gives other bytes the second time")
 	}
@@ -30,7 +30,7 @@ func TestWhatIsPackedComesBack(t *testing.T) {
 }
 
 func FuzzUnpack(f *testing.F) {
-	packed, _ := Pack(Set{Texts: []Text{{Kind: "rules", Name: "x", Text: []byte("alert")}}})
+	packed, _ := Pack(Set{Texts: []Text{{Kind: "rules", Name: "x", Text: []byte("alert")}}}, func() {})
 	f.Add(packed)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if s, err := Unpack(b); err == nil {

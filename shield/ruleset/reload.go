@@ -3,6 +3,7 @@ package ruleset
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -12,7 +13,8 @@ import (
 	"github.com/dejpha/dejpha/shield/summary"
 )
 
-// reloadPercent is how much of the heap may be garbage while a set is built: time is not short then, memory is.
+// reloadPercent is how much of the heap may be garbage while a set is built: memory is short then, and every collection
+// takes from the workers.
 const reloadPercent = 10
 
 // Errors of a reload; the rules in force stay.
@@ -48,6 +50,7 @@ type Reloader struct {
 	// Percent is how much of the heap may be garbage otherwise; Settle is called when memory was given back.
 	Percent int
 	Settle  func()
+	Rested  func(each func(worker int, times uint64, now bool)) // of Pace; nil: nobody is in the way
 
 	mu      sync.Mutex
 	current atomic.Pointer[Loaded]
@@ -86,6 +89,7 @@ func (r *Reloader) Reload(renew func(*Loaded) error) (done *Reloaded, err error)
 		return nil, ErrNoRules
 	}
 	debug.SetGCPercent(reloadPercent)
+	debug.SetMemoryLimit(math.MaxInt64) // at the limit the collector would run without end; the percentage bounds memory now
 	defer func() {
 		old = nil
 		debug.FreeOSMemory() // what only the old set, or the new one that failed, held
@@ -96,7 +100,9 @@ func (r *Reloader) Reload(renew func(*Loaded) error) (done *Reloaded, err error)
 	if err != nil {
 		return nil, err
 	}
-	next, err := Load(c, r.Options, old)
+	o := r.Options
+	o.Pace = &Pace{Rested: r.Rested}
+	next, err := Load(c, o, old)
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ type Options struct {
 	More       []string // besides them
 	Inline     bool     // drop and reject rules stop traffic
 	Detectors  bool     // for what a log keeps
+	Pace       *Pace    // nil: as fast as it goes
 }
 
 // Loaded is a rule set with all that belongs to it. Immutable.
@@ -59,9 +60,10 @@ func Load(c *config.Config, o Options, old *Loaded) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
+	env.Step = o.Pace.Step
 	l.env = hashOf(env)
 	if old != nil && old.env == l.env {
-		env.Known, env.Twins = old.known(), map[*rule.Rule]*rule.Rule{}
+		env.Known, env.Twins = old.known(o.Pace.Step), map[*rule.Rule]*rule.Rule{}
 	} else {
 		old = nil
 	}
@@ -90,7 +92,7 @@ func Load(c *config.Config, o Options, old *Loaded) (*Loaded, error) {
 		}
 		l.Refused = append(l.Refused, bad...)
 	}
-	opts := detect.Options{Protocols: app.Protocols(), FirstProtocol: app.FirstProtocol, AlertsMax: c.AlertsMax, Inline: o.Inline}
+	opts := detect.Options{Protocols: app.Protocols(), FirstProtocol: app.FirstProtocol, AlertsMax: c.AlertsMax, Inline: o.Inline, Step: o.Pace.Step}
 	if opts.ActionOrder, err = actionOrder(c.ActionOrder); err != nil {
 		return nil, err
 	}
@@ -134,9 +136,10 @@ func hashOf(env *rule.Environment) [32]byte {
 }
 
 // known are the set's rules by their text, but for those that say something else when another file changes.
-func (l *Loaded) known() map[string]*rule.Rule {
+func (l *Loaded) known(step func()) map[string]*rule.Rule {
 	m := make(map[string]*rule.Rule, l.Set.Len())
 	for i := range l.Set.Len() {
+		step()
 		if r := l.Set.Rule(i); !r.ReadsFiles() {
 			m[r.Text] = r
 		}
@@ -173,7 +176,7 @@ func pack(c *config.Config, o Options, files []file) ([]byte, error) {
 	for _, r := range files {
 		s.Texts = append(s.Texts, inforce.Text{Kind: "rules", Name: filepath.Base(r.name), Text: r.text})
 	}
-	return inforce.Pack(s)
+	return inforce.Pack(s, o.Pace.Step)
 }
 
 func firstWord(s string) string {
