@@ -50,11 +50,20 @@ rate_for() {
 	echo $((r / 2))
 }
 
+settled() { # until the tables hold what they will and memory stands still, 90 s at most
+	local last=0 now i
+	for i in 1 2 3 4 5 6 7 8 9; do
+		sleep 10; now=$(memory)
+		[ $(((now - last) * 100)) -gt "$now" ] || [ $(((last - now) * 100)) -gt "$now" ] || break
+		last=$now
+	done
+}
+
 reloads() { # name, how many, rules
 	local name=$1 n=$2 rate before peak after took=() t0 t1 r0 l0 r1 l1 r2 l2; shift 2
 	rm -rf state; extra 0; start "$@"
 	rate=$(rate_for); load "$rate"; sleep 5
-	"$bin" reload "${socket[@]}" >/dev/null; sleep 5 # from here on both kinds of memory are touched
+	"$bin" reload "${socket[@]}" >/dev/null; settled # from here on both kinds of memory are touched
 	before=$(memory); echo 5 >"/proc/$shield/clear_refs"
 	r0=$(figure received); l0=$(lost); t0=$(date +%s%N)
 	for i in $(seq "$n"); do
@@ -63,7 +72,7 @@ reloads() { # name, how many, rules
 	done
 	t1=$(date +%s%N); r1=$(figure received); l1=$(lost)
 	peak=$(awk '/^VmHWM/ {print $2}' "/proc/$shield/status")
-	sleep 5; after=$(memory); r1=$(figure received); l1=$(lost)
+	settled; after=$(memory); r1=$(figure received); l1=$(lost)
 	sleep $(((t1 - t0) / 1000000000)); r2=$(figure received); l2=$(lost)
 	unload; stop
 	printf '%s\n' "${took[@]}" | sort -n | awk -v name="$name" -v n="$n" -v rate="$rate" -v before="$before" -v peak="$peak" -v after="$after" \
