@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -199,12 +200,34 @@ func (l *AttackLeaf) Public(leaf int64) attack.Record {
 	return r
 }
 
+// PacketsLeft says whether a leaf was erased and a crash kept its packets from it: Erase again.
+func PacketsLeft(dir string, leaf int64) bool {
+	s, err := readSlot(dir, leaf)
+	if err != nil || !s.erased() || s.packets == 0 {
+		return false
+	}
+	pos := s.packets - 1
+	path, offset := segmentName(filepath.Join(dir, "packets"), int(pos>>positionShift)), int64(pos&(1<<positionShift-1))
+	n, err := recordSize(path, offset, leaf)
+	if err != nil {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	b := make([]byte, n)
+	_, err = f.ReadAt(b, offset+16)
+	return err == nil && len(bytes.Trim(b, "\x00")) > 0
+}
+
 // errPending keeps acknowledged attacks from being lost on the way: Flush hands them over.
 var errPending = errors.New("attacks wait to be acknowledged: flush first")
 
-// Erase makes the private part and the packets of a flushed leaf unreadable and logs that it did. The leaf, its
-// ordinal and every count stay.
-func (l *Log) Erase(leaf, now int64) error {
+// Erase makes the private part and the packets of a flushed leaf unreadable and logs that it did, and why, which is
+// public. The leaf, its ordinal and every count stay.
+func (l *Log) Erase(leaf, now int64, why string) error {
 	if l.err != nil {
 		return l.err
 	}
@@ -218,15 +241,17 @@ func (l *Log) Erase(leaf, now int64) error {
 	if s.private == 0 {
 		return fmt.Errorf("leaf %d has no private part", leaf)
 	}
-	// The event first: whatever a crash leaves undone is then named.
-	if err := l.Event(CodeErasure, now, leaf, nil, nil); err != nil {
-		return err
-	}
-	if _, err := l.flush(0); err != nil {
-		return err
-	}
-	if err := l.keep(l.disk.Overwrite(filepath.Join(l.dir, "seeds"), leaf*slotBytes, make([]byte, seedBytes))); err != nil {
-		return err
+	if !s.erased() { // else a crash came before the packets
+		// The event first: whatever a crash leaves undone is then named.
+		if err := l.Event(CodeErasure, now, leaf, []byte(why), nil); err != nil {
+			return err
+		}
+		if _, err := l.flush(0); err != nil {
+			return err
+		}
+		if err := l.keep(l.disk.Overwrite(filepath.Join(l.dir, "seeds"), leaf*slotBytes, make([]byte, seedBytes))); err != nil {
+			return err
+		}
 	}
 	if s.packets == 0 {
 		return nil

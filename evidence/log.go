@@ -51,6 +51,7 @@ type Options struct {
 	Disk   *durable.Disk // nil: the machine's own
 	Sensor uint32
 	Time   int64  // ns; when the log starts or resumes; 0: the first time it is told
+	Eraser bool   // opened to erase, nothing else: a recording, too, which no other may resume
 	Rules  []byte // rules and configuration in force, as the caller reads them again; nil: not told
 }
 

@@ -348,7 +348,7 @@ func TestEraseAndRetain(t *testing.T) {
 	if _, err := l.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Erase(r.Evidence.Leaf, r.ClosedAt); err != nil {
+	if err := l.Erase(r.Evidence.Leaf, r.ClosedAt, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Close(); err != nil {

@@ -660,7 +660,7 @@ func TestEraseAgain(t *testing.T) {
 	if err := os.WriteFile(path, half, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Erase(r.Evidence.Leaf, r.ClosedAt); err != nil {
+	if err := l.Erase(r.Evidence.Leaf, r.ClosedAt, ""); err != nil {
 		t.Fatal(err)
 	}
 	if b, _ = os.ReadFile(path); bytes.Contains(b, []byte("somebody")) {
@@ -671,7 +671,7 @@ func TestEraseAgain(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Erase(r.Evidence.Leaf, r.ClosedAt); err == nil {
+	if err := l.Erase(r.Evidence.Leaf, r.ClosedAt, ""); err == nil {
 		t.Error("packets that cannot be found are said to be erased")
 	}
 	_, _ = l.Close()

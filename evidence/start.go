@@ -90,7 +90,7 @@ func (l *Log) identify() error {
 	if err != nil {
 		return err
 	}
-	if have.Kind != want.Kind || have.Origin != want.Origin || l.opt.Kind == Recording {
+	if have.Kind != want.Kind || have.Origin != want.Origin || l.opt.Kind == Recording && !l.opt.Eraser {
 		return &OtherLogError{l.dir, have.Origin + " (" + have.Kind + ")", want.Kind}
 	}
 	if have.Key != want.Key {

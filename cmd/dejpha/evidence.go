@@ -20,6 +20,7 @@ type evidenceCmd struct {
 	Serve   evidenceServeCmd   `cmd:"" help:"Serve a log's tiles and checkpoint over HTTP, for whoever checks it (C2SP tlog-tiles)."`
 	Request evidenceRequestCmd `cmd:"" help:"Write the request by which a witness cosigns the log's newest head, where no network leads."`
 	Accept  evidenceAcceptCmd  `cmd:"" help:"Take the cosigned head that a witness gave back."`
+	Erase   evidenceEraseCmd   `cmd:"" help:"Forget attacks, or a person, for good; counts stay, and stay provable."`
 }
 
 type evidenceServeCmd struct {
