@@ -145,7 +145,7 @@ func TestLeavesAreForgotten(t *testing.T) {
 
 // What a power cut leaves undone is done by erasing again, and the log holds all the while.
 func TestCutErasureIsEndedByAnother(t *testing.T) {
-	for n := 1; ; n += 7 {
+	for n := 1; ; n += 19 {
 		dir, mine := run(t, evidence.Live)
 		who, _ := ParseWho("192.0.2.7")
 		disk := durable.Faulty(n, n%2 == 0)
