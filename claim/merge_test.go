@@ -227,7 +227,7 @@ func TestErasedAttacksAreSaid(t *testing.T) {
 	must(t, err)
 	r, err := evidence.Records(dirB, 0)
 	must(t, err)
-	must(t, l.Erase(r[0].Evidence.Leaf, opt.Time))
+	must(t, l.Erase(r[0].Evidence.Leaf, opt.Time, ""))
 	_, err = l.Close()
 	must(t, err)
 	m, err := Merge([]*Claim{a, b}, []string{dirA, dirB})
