@@ -2,6 +2,7 @@ package claim
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -170,6 +171,9 @@ func TestMergedClaimsThatDoNotHold(t *testing.T) {
 	dirB, b := seen(t, 2, 60, told{web, one, net, 1, 2, nil}, told{web, two, net, 2, 3, nil})
 	good, err := Merge([]*Claim{a, b}, []string{dirA, dirB})
 	must(t, err)
+	if *update {
+		must(t, os.WriteFile(filepath.Join("testdata", "merged.json"), good.Encode(), 0o644))
+	}
 	for what, spoil := range map[string]func(m *Merged){
 		"count":       func(m *Merged) { m.Count.Net++ },
 		"fewer pairs": func(m *Merged) { m.Pairs = m.Pairs[1:] },
