@@ -24,9 +24,12 @@ const problemsMax = 100
 
 // Draw draws pairs with a seed of the auditor's and opens their leaves in the logs' folders: each must lie under its
 // part's checkpoint, be in the selection, and open its commitments to what the rule asks for. All pairs when sample is
-// not less than there are.
+// not less than there are. MergeError when the claim itself does not hold.
 func (m *Merged) Draw(dirs []string, sample int, seed []byte) (Drawn, error) {
 	out := Drawn{All: len(m.Pairs)}
+	if r := m.Check(); !r.OK() {
+		return out, &MergeError{r.Problems[0]}
+	}
 	logs := make([]*opener, len(m.Parts))
 	for i, c := range m.Parts {
 		dir, err := folderOf(c, dirs)

@@ -2,6 +2,7 @@ package claim
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -106,6 +107,10 @@ func (g *matching) load(dir string, part int, c *Claim) (erased uint64, err erro
 			return true
 		}
 		r, bad := evidence.ReadRecord(dir, i)
+		if bad != nil && !errors.Is(bad, evidence.ErrErased) {
+			err = bad
+			return false
+		}
 		if bad != nil {
 			if !later {
 				erased++
