@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -12,23 +13,26 @@ import (
 
 // ClaimMax is how long a claim file may be, bytes; of one log at most oneMax.
 const (
-	ClaimMax = 64 << 20
-	oneMax   = 1 << 20
-
+	ClaimMax  = 64 << 20
+	oneMax    = 1 << 20
 	formatOne = "dejpha/claim/1"
 	numberMax = 1<<53 - 1
 	timeMax   = 253402300799999999 // the end of the year 9999, microseconds
+	layout    = `"2006-01-02T15:04:05.000000Z"`
 )
 
 // Fields of a claim file, in its order (docs/claims.md). What follows from others is made again and compared as text.
 type (
-	claim struct {
+	asked struct {
 		Claim      string          `json:"claim"`
 		Sentence   json.RawMessage `json:"sentence"`
 		Definition json.RawMessage `json:"definition"`
 		Unit       json.RawMessage `json:"unit"`
 		Select     selection       `json:"select"`
 		Window     window          `json:"window"`
+	}
+	claim struct {
+		asked
 		Count      json.RawMessage `json:"count"`
 		Log        origin          `json:"log"`
 		Checkpoint string          `json:"checkpoint"`
@@ -71,9 +75,10 @@ type (
 // micros is a time, microseconds since 1970.
 type micros uint64
 
-const layout = `"2006-01-02T15:04:05.000000Z"`
-
 func (t micros) at() time.Time { return time.UnixMicro(int64(min(t, timeMax))).UTC() }
+
+// String is the time in whole seconds, UTC.
+func (t micros) String() string { return t.at().Format("2006-01-02 15:04:05") }
 
 // MarshalJSON writes RFC 3339 in UTC with six digits after the point.
 func (t micros) MarshalJSON() ([]byte, error) { return []byte(t.at().Format(layout)), nil }
@@ -88,40 +93,35 @@ func (t *micros) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Claim checks a claim file. Bytes that are no claim are an error; what is wrong with a claim stands in the result.
-func Claim(b []byte, o Options) (Result, error) {
+// Claim checks a claim file, of one log or merged of several. Bytes that are no claim are an error; what is wrong with a
+// claim stands in the result.
+func Claim(b []byte, o Options) (r Result, err error) {
 	var head struct{ Claim string }
-	if len(b) > ClaimMax {
-		return Result{}, fmt.Errorf("the claim has more than %d bytes", ClaimMax)
+	if len(b) <= ClaimMax {
+		err = json.Unmarshal(b, &head)
 	}
-	if err := json.Unmarshal(b, &head); err != nil {
-		return Result{}, fmt.Errorf("no claim file: %w", err)
+	switch one, several := (claim{}), (merged{}); {
+	case err != nil || len(b) > ClaimMax:
+		err = fmt.Errorf("no claim file: it is no JSON of at most %d bytes (%w)", ClaimMax, err)
+	case head.Claim == formatOne && len(b) <= oneMax:
+		if err = strict(b, &one); err == nil {
+			r.What = "claim"
+			one.check(&r, o)
+		}
+	case head.Claim == formatMerged && o.Earlier == "":
+		if err = strict(b, &several); err == nil {
+			r.What = "merged claim"
+			several.check(&r, o)
+		}
+	default:
+		err = fmt.Errorf("no claim file that can be checked so: its field claim is %.40q, and it has %d bytes; an earlier checkpoint is of one log, check parts alone against it", head.Claim, len(b))
 	}
-	if head.Claim != formatOne {
-		return Result{}, fmt.Errorf("no claim file that this program reads: its field claim is %.40q", head.Claim)
-	}
-	var c claim
-	if err := strict(b, oneMax, &c); err != nil {
-		return Result{}, err
-	}
-	r := Result{What: "claim"}
-	c.check(&r, o)
-	return r, nil
+	return r, err
 }
 
 // strict reads JSON that must be what this program would write, but for white space between its parts: so no two readers
 // see different things in it.
-func strict(b []byte, most int, into any) error {
-	if len(b) > most {
-		return fmt.Errorf("the claim has more than %d bytes", most)
-	}
-	for d := json.NewDecoder(bytes.NewReader(b)); ; {
-		if t, err := d.Token(); err != nil {
-			break
-		} else if t == nil {
-			return errors.New("no claim file: the format has no null")
-		}
-	}
+func strict(b []byte, into any) error {
 	var compact bytes.Buffer
 	err := json.Compact(&compact, b)
 	d := json.NewDecoder(bytes.NewReader(compact.Bytes()))
@@ -149,6 +149,7 @@ func encode(v any) []byte {
 
 // facts are what the leaves of a claim show.
 type facts struct {
+	size, from                                                                      int64  // of the tree; index of the leaf before the window, -1 for none
 	begin, end                                                                      micros // of the coverage
 	length, watched, away, gapped, unguarded                                        uint64 // microseconds
 	packets                                                                         [6]uint64
@@ -160,7 +161,7 @@ type facts struct {
 // check judges a claim of one log and returns what its leaves show; nil when they show nothing.
 func (c *claim) check(r *Result, o Options) *facts {
 	point, earlier, ok := r.head(c.Checkpoint, c.Log.Key, o)
-	if !ok || !c.asked(r) {
+	if !ok || !c.fits(r) {
 		return nil
 	}
 	r.wrong(point.Origin != c.Log.Origin, "the checkpoint is of %q, the claim says %q", point.Origin, c.Log.Origin)
@@ -172,25 +173,18 @@ func (c *claim) check(r *Result, o Options) *facts {
 	if r.wrong(err != nil, "%v", err) {
 		return nil
 	}
-	want := c.made(f)
-	have := []json.RawMessage{c.Sentence, c.Definition, c.Unit, c.Count, c.Coverage, c.Caveats}
-	for i, name := range []string{"sentence", "definition", "unit", "count", "coverage", "caveats"} {
-		r.wrong(!bytes.Equal(have[i], want[i]), "its %s is not what its leaves show: it says %.400s, they show %.400s", name, have[i], want[i])
-	}
-	c.tell(r, f, point.Size)
+	r.compare("sentence definition unit count coverage caveats", []json.RawMessage{c.Sentence, c.Definition, c.Unit, c.Count, c.Coverage, c.Caveats}, c.made(f))
+	c.tell(r, f)
 	return f
 }
 
 // tell lists what was found, for people.
-func (c *claim) tell(r *Result, f *facts, size int64) {
+func (c *claim) tell(r *Result, f *facts) {
 	r.Sentence = c.sentence(f)
 	r.fact("count", proven, "%s counted, %s withdrawn", grouped(f.gross), grouped(f.withdrawn))
-	r.fact("between", proven, "the totals leaves of %s and %s, each with its neighbour: none was skipped", stamp(uint64(f.begin)), stamp(uint64(f.end)))
-	r.fact("watched", proven, "at least %s of %s seconds", grouped(f.watched/1e6), grouped(f.length/1e6))
-	r.fact("log", proven, "%s, %s, %s leaves under the checkpoint", c.Log.Origin, c.Log.Kind, grouped(uint64(size)))
-	if c.Leaves.From != nil && c.Leaves.From.table != c.Leaves.To.table {
-		r.fact("table", proven, "rules or classes changed within the window: the table id at its begin is another than at its end")
-	}
+	r.fact("between", proven, "the totals leaves of %v and %v UTC, each with its neighbour: none was skipped; at least %s of %s seconds were watched",
+		f.begin, f.end, grouped(f.watched/1e6), grouped(f.length/1e6))
+	r.fact("log", proven, "%s, %s, %s leaves under the checkpoint", c.Log.Origin, c.Log.Kind, grouped(uint64(f.size)))
 	r.fact("definition", said, "%s", definitionText)
 	r.fact("sensors", said, "%s", strings.Join(c.Log.Sensors, ", "))
 	r.Caveats = append(c.caveats(f), "That each running total is the number of the log's leaves: only a recount of the log (--log) or an audit shows that.")
@@ -199,19 +193,15 @@ func (c *claim) tell(r *Result, f *facts, size int64) {
 	}
 }
 
-// asked judges what was asked: the selection's lists in order, and the window.
-func (c *claim) asked(r *Result) bool {
+// fits judges what was asked: the selection's lists in order, and the window.
+func (c *asked) fits(r *Result) bool {
 	for _, x := range c.Select.lists() {
-		next := 0
-		for _, name := range x.chosen {
-			at := slices.Index(x.names[next:], name)
-			if r.wrong(at < 0, "its selection is unknown, doubled or out of order at %.40q", name) {
-				return false
-			}
-			next += at + 1
+		want := slices.DeleteFunc(slices.Clone(x.names), func(name string) bool { return !slices.Contains(x.chosen, name) })
+		if r.wrong(x.chosen == nil || !slices.Equal(want, x.chosen), "its selection has names that are unknown, doubled or out of order: %.60q", x.chosen) {
+			return false
 		}
 	}
-	return !r.wrong(c.Window.From >= c.Window.To || c.Window.From%1e6 != 0 || c.Window.To%1e6 != 0, "its window is not of whole seconds with an end after its begin")
+	return !r.wrong(c.Claim != formatOne || c.Window.From >= c.Window.To || c.Window.From%1e6 != 0 || c.Window.To%1e6 != 0, "its window is not of whole seconds with an end after its begin, or its format another")
 }
 
 // coordinate is a list of a selection: how a sentence begins to name it, what is chosen of which names.
@@ -225,27 +215,23 @@ func (s *selection) lists() []coordinate {
 		{", risk ", s.Risk, risks}, {", side ", s.Side, sides}}
 }
 
-// cells are the numbers of all cells selected.
-func (s *selection) cells() []int {
-	out := []int{0}
-	for _, x := range s.lists() {
-		var next []int
-		for _, base := range out {
-			for i, name := range x.names {
-				if len(x.chosen) == 0 || slices.Contains(x.chosen, name) {
-					next = append(next, base*len(x.names)+i)
-				}
-			}
+// has says whether a cell is selected.
+func (s *selection) has(cell int) bool {
+	lists := s.lists()
+	for i := len(lists) - 1; i >= 0; i-- {
+		x := lists[i]
+		if len(x.chosen) > 0 && !slices.Contains(x.chosen, x.names[cell%len(x.names)]) {
+			return false
 		}
-		out = next
+		cell /= len(x.names)
 	}
-	return out
+	return true
 }
 
-// open proves that the leaves lie under the checkpoint and decodes them. Every hash must be used.
+// open proves that the leaves lie under the checkpoint, every hash used, decodes them and judges their order.
 func (c *claim) open(point Checkpoint) error {
-	if len(c.Hashes) > 4*64 {
-		return errors.New("it brings more hashes than four paths can have")
+	if len(c.Hashes) > 4*64 || c.Hashes == nil || c.Log.Sensors == nil {
+		return errors.New("it has more hashes than four paths can have, or a list that is null")
 	}
 	hashes, used := make([]Hash, len(c.Hashes)), make([]bool, len(c.Hashes))
 	for i, b := range c.Hashes {
@@ -265,7 +251,7 @@ func (c *claim) open(point Checkpoint) error {
 			}
 			path, used[place] = append(path, hashes[place]), true
 		}
-		if len(l.Leaf) > leafMax || !included(l.Index, point.Size, leafHash(l.Leaf, nil), path, point.Root) {
+		if len(l.Leaf) > leafMax || l.Path == nil || !included(l.Index, point.Size, leafHash(l.Leaf, nil), path, point.Root) {
 			return fmt.Errorf("leaf %d does not lead to the root that was signed", l.Index)
 		}
 		var err error
@@ -276,7 +262,7 @@ func (c *claim) open(point Checkpoint) error {
 	if i := slices.Index(used, false); i >= 0 {
 		return fmt.Errorf("hash %d is in no path", i)
 	}
-	return nil
+	return c.neighbours(point.Size)
 }
 
 // neighbours proves that the leaves are the last at or before the window's ends, and that all four can be of one log.
@@ -297,16 +283,16 @@ func (c *claim) neighbours(size int64) error {
 	case to.time > uint64(c.Window.To) || afterTo != nil && (!next(to, afterTo) || afterTo.time <= uint64(c.Window.To)):
 		return errors.New("to and after_to are not neighbours about the window's end: a totals leaf may have been skipped")
 	}
-	rising := []*leaf{from, to, after, afterTo}
-	if from == nil || to.Index != from.Index { // else the window lies between two neighbours: to is from, after_to after_from
-		rising = []*leaf{from, after, to, afterTo}
+	rising := []*leaf{from, after, to, afterTo}
+	if from != nil && to.Index == from.Index { // the window lies between two neighbours: after_to is after_from
+		rising = []*leaf{from, to, after, afterTo}
 	}
-	var a *leaf
+	a := after // whichever comes first
 	for _, b := range rising {
 		switch {
 		case b == nil:
 			continue
-		case a == nil || a.Index == b.Index:
+		case a == after && b == from || a.Index == b.Index:
 		case b.Index < a.Index || b.number-a.number > uint64(b.Index-a.Index):
 			return errors.New("its leaves are out of order, or numbered higher than there are leaves")
 		default:
@@ -324,15 +310,12 @@ func (c *claim) derive(point Checkpoint) (*facts, error) {
 	if err := c.open(point); err != nil {
 		return nil, err
 	}
-	if err := c.neighbours(point.Size); err != nil {
-		return nil, err
+	to, base := c.Leaves.To, c.Leaves.From
+	begin := base
+	if base == nil { // nothing was counted before the first leaf, which is index 0 and number 0
+		begin, base = c.Leaves.AfterFrom, &leaf{Index: -1, totals: totals{number: math.MaxUint64}}
 	}
-	to, base := c.Leaves.To, &leaf{Index: -1}
-	f := &facts{begin: micros(c.Leaves.AfterFrom.time), end: micros(to.time), overflow: map[string]uint64{}}
-	numbers := to.number + 1 // of totals leaves after base, to with them
-	if c.Leaves.From != nil {
-		base, f.begin, numbers = c.Leaves.From, micros(c.Leaves.From.time), to.number-c.Leaves.From.number
-	}
+	f := &facts{size: point.Size, from: base.Index, begin: micros(begin.time), end: micros(to.time), overflow: map[string]uint64{}}
 	diff := func(id int) uint64 { return to.total(id) - base.total(id) }
 	var counted uint64 // each attack and each event is a leaf
 	for _, x := range to.counters {
@@ -343,7 +326,7 @@ func (c *claim) derive(point Checkpoint) (*facts, error) {
 			counted += diff(x.id)
 		}
 	}
-	if has := uint64(to.Index-base.Index) - numbers; counted > has {
+	if has := uint64(to.Index-base.Index) - (to.number - base.number); counted > has {
 		return nil, fmt.Errorf("its leaves count %d attacks and events, and the log has only %d leaves for them there", counted, has)
 	}
 	for i, v := range to.ledger {
@@ -357,14 +340,16 @@ func (c *claim) derive(point Checkpoint) (*facts, error) {
 	f.length = uint64(f.end - f.begin)
 	f.away, f.gapped, f.unguarded = diff(idAway), diff(idGaps), diff(idUnguarded)
 	f.watched = f.length - min(f.length, min(f.gapped, f.length)+min(f.away, f.length)+min(f.unguarded, f.length))
-	f.restarts, f.unclean, f.gaps, f.passed = diff(idStarts), diff(idUnclean), diff(idEvents+eventGap), diff(idPassed)
-	f.jumps, f.forgotten, f.merged = diff(idEvents+eventJump), diff(idForgotten), diff(idMerged)
-	f.erasures, f.retentions = diff(idEvents+eventErasure), diff(idEvents+eventRetention)
+	f.restarts, f.unclean, f.gaps, f.passed = diff(idStarts), diff(idUnclean), diff(idGap), diff(idPassed)
+	f.jumps, f.forgotten, f.merged = diff(idJump), diff(idForgotten), diff(idMerged)
+	f.erasures, f.retentions = diff(idErasure), diff(idRetention)
 	if c.Leaves.From == nil && f.restarts > 0 { // the log's first start is no restart
 		f.restarts--
 	}
-	for _, cell := range c.Select.cells() {
-		f.gross, f.withdrawn = f.gross+diff(2*cell), f.withdrawn+diff(2*cell+1)
+	for cell := range cells {
+		if c.Select.has(cell) {
+			f.gross, f.withdrawn = f.gross+diff(2*cell), f.withdrawn+diff(2*cell+1)
+		}
 	}
 	for i, class := range classes {
 		if n := diff(idOverflow + i); n > 0 && (len(c.Select.Class) == 0 || slices.Contains(c.Select.Class, class)) {

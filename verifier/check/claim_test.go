@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -43,7 +44,7 @@ func (m *made) claim(t testing.TB, s selection, from, to uint64) *claim {
 	set(1, last(from)+1)
 	set(2, last(to))
 	set(3, last(to)+1)
-	c := claimOf(tree, m.kind, four, func(i int64) []byte { return m.leaves[i] })
+	c := claimOf(m.name, tree, m.kind, four, func(i int64) []byte { return m.leaves[i] })
 	c.Select, c.Window = s, window{micros(from), micros(to)}
 	fill(t, c)
 	return c
@@ -64,9 +65,9 @@ func (c *claim) put(x []json.RawMessage) {
 }
 
 // claimOf has checkpoint, leaves and paths; the rest of the claim is still to be derived.
-func claimOf(tree *sparse, kind uint16, four []*int64, leafAt func(int64) []byte) *claim {
-	private, k := madeKey("log", "example.org/log", typeEd25519)
-	c := &claim{Claim: formatOne, Select: everything(), Hashes: [][]byte{}, Log: origin{k.Name, kinds[kind], k.text(), []string{"sensor 1"}},
+func claimOf(name string, tree *sparse, kind uint16, four []*int64, leafAt func(int64) []byte) *claim {
+	private, k := madeKey(name, "example.org/"+name, typeEd25519)
+	c := &claim{asked: asked{Claim: formatOne, Select: everything()}, Hashes: [][]byte{}, Log: origin{k.Name, kinds[kind], k.text(), []string{"sensor 1"}},
 		Checkpoint: signed(private, k, tree.size, tree.hash(0, tree.size))}
 	for i, to := range []**leaf{&c.Leaves.From, &c.Leaves.AfterFrom, &c.Leaves.To, &c.Leaves.AfterTo} {
 		if four[i] == nil {
@@ -220,15 +221,23 @@ func mutations(b []byte) (out map[string][]byte) {
 	return out
 }
 
-// tampered counts how many single changes of a claim are refused. Only what harmless names may be taken.
-func tampered(t *testing.T, name string, b []byte, harmless func(string) bool) {
+// tampered counts how many single changes of a claim are refused, one of every few that there are. Only what harmless
+// names may be taken.
+func tampered(t *testing.T, name string, b []byte, every int, harmless func(string) bool) {
 	t.Helper()
+	if testing.Short() {
+		every *= 8
+	}
 	if r, err := Claim(b, Options{}); err != nil || !r.OK() {
 		t.Fatalf("%s: %v %q", name, err, r.Problems)
 	}
 	refused, wrong, taken := 0, 0, 0
-	for what, m := range mutations(bytes.TrimSpace(b)) {
-		r, err := Claim(m, Options{})
+	all := mutations(bytes.TrimSpace(b))
+	for i, what := range slices.Sorted(maps.Keys(all)) {
+		if i%every != 0 {
+			continue
+		}
+		r, err := Claim(all[what], Options{})
 		switch {
 		case err != nil:
 			refused++
@@ -241,7 +250,7 @@ func tampered(t *testing.T, name string, b []byte, harmless func(string) bool) {
 		}
 	}
 	t.Logf("%s: %d single changes: %d are no claim file any more, %d found wrong, %d harmless", name, refused+wrong+taken, refused, wrong, taken)
-	if wrong < 500 {
+	if wrong < 100 {
 		t.Errorf("%s: only %d changes came to the check itself", name, wrong)
 	}
 }
@@ -252,12 +261,12 @@ func sensorsOnly(what string) bool { return strings.HasPrefix(what, "log.sensors
 func TestEveryChangedFieldIsFound(t *testing.T) {
 	few := everything()
 	few.Class, few.Risk = []string{"scan", "brute-force"}, []string{"real"}
-	tampered(t, "made", encode(sampleOf(0, 300, 10).claim(t, few, second(300), second(1500))), sensorsOnly)
+	tampered(t, "made", encode(sampleOf(0, 300, 10).claim(t, few, second(300), second(1500))), 5, sensorsOnly)
 	b, err := os.ReadFile("../../claim/testdata/claim.json")
 	if err != nil {
 		t.Skip("no sample of claims beside the verifier")
 	}
-	tampered(t, "sample", b, sensorsOnly)
+	tampered(t, "sample", b, 1, sensorsOnly)
 }
 
 // TestForgedByTheOwner: who holds the key can sign what he likes; what cannot be of one log is found all the same.
@@ -287,7 +296,7 @@ func TestForgedByTheOwner(t *testing.T) {
 		for _, b := range m.leaves {
 			hashes = append(hashes, leafHash(b, nil))
 		}
-		forged := claimOf(dense(hashes), m.kind, []*int64{&c.Leaves.From.Index, &c.Leaves.AfterFrom.Index, &c.Leaves.To.Index, &c.Leaves.AfterTo.Index},
+		forged := claimOf("log", dense(hashes), m.kind, []*int64{&c.Leaves.From.Index, &c.Leaves.AfterFrom.Index, &c.Leaves.To.Index, &c.Leaves.AfterTo.Index},
 			func(i int64) []byte { return m.leaves[i] })
 		forged.Window = c.Window
 		forged.put([]json.RawMessage{c.Sentence, c.Definition, c.Unit, c.Count, c.Coverage, c.Caveats})
@@ -402,7 +411,7 @@ func yearsClaim(t testing.TB) ([]byte, *claim) {
 	for _, n := range []uint64{from, from + 1, to, to + 1} {
 		tree.known, tree.leaf[*index(n)] = append(tree.known, *index(n)), leafHash(leaf(n), nil)
 	}
-	c := claimOf(tree, 0, []*int64{index(from), index(from + 1), index(to), index(to + 1)}, func(i int64) []byte { return leaf(uint64(i) / (perMinute + 1)) })
+	c := claimOf("log", tree, 0, []*int64{index(from), index(from + 1), index(to), index(to + 1)}, func(i int64) []byte { return leaf(uint64(i) / (perMinute + 1)) })
 	for _, name := range []string{"one", "two", "three"} {
 		private, k := madeKey(name, "witness.example/"+name, typeCosignature)
 		c.Checkpoint = cosign(c.Checkpoint, private, k, 1_800_000_000)
@@ -477,7 +486,6 @@ func FuzzNote(f *testing.F) {
 		if again := fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:])); again != c.text || !strings.HasPrefix(note, again+"\n") {
 			t.Errorf("checkpoint %q is taken", note)
 		}
-		_ = c.signedBy(parsed)
-		c.signers(parsed, []Key{k})
+		_, _, _ = c.judge(parsed, []Key{k})
 	})
 }

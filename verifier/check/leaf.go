@@ -13,23 +13,13 @@ const (
 	leafTotals     = 2
 	leafCorrection = 3
 	leafEvent      = 4
-
-	attackBytes = 200
-	totalsFixed = 146 // up to and with the number of counters
-	leafMax     = 65535
+	attackBytes    = 200
+	totalsFixed    = 146 // up to and with the number of counters
+	leafMax        = 65535
+	flagsKnown     = 7 | 3<<8 // of a totals leaf: start, clean stop, unclean start; bits 8-9 hold the kind of log
 )
 
-const flagsKnown = 7 | 3<<8 // of a totals leaf: start, clean stop, unclean start; bits 8-9 hold the kind of log
-
-// Codes of events that a claim counts.
-const (
-	eventGap       = 3
-	eventJump      = 4
-	eventErasure   = 8
-	eventRetention = 9
-)
-
-// Words of the closed lists, in the order of their numbers (accounts/1).
+// Words of the closed lists, in the order of their numbers (accounts/1); and what is wrong with most bad leaves.
 var (
 	classes = []string{"scan", "enumeration", "brute-force", "web-attack", "exploit", "malware", "c2", "tunnel", "dga", "spoofing",
 		"lateral-movement", "credential-access", "exfiltration", "flood", "program-download", "program-upload", "plc-stop", "plc-start",
@@ -39,26 +29,29 @@ var (
 	risks    = []string{"real", "decoy", "none"}
 	sides    = []string{"outside", "inside"}
 	kinds    = []string{"live", "recording", "demo"}
+	errLeaf  = errors.New("the leaf is not in its one canonical form")
 )
 
 // Ids of counters: 2*cell and its withdrawn twin first, then what is no attack and must not be missing.
 const (
 	cells        = 25 * 3 * 3 * 3 * 2
-	idEvents     = 2 * cells // + code, of codes below 100
-	idGaps       = 2800      // microseconds of gaps, those before a start left out
-	idUnguarded  = 2801      // microseconds without protection
-	idAway       = 2802      // microseconds between a stop or crash and the next start
-	idForgotten  = 2803      // observations given up because a table was full
-	idStarts     = 2804      // 0: the log was begun by a version that counted attacks alone
-	idUnclean    = 2805      // starts after anything but a clean stop
-	idMerged     = 2806      // attacks merged into overflow accounts
-	idPassed     = 2807      // frames that passed without protection
-	idOverflow   = 2900      // + class: overflow accounts counted as attacks
+	idEvents     = 2 * cells // + code, of codes below 100: events
+	idGap        = idEvents + 3
+	idJump       = idEvents + 4
+	idErasure    = idEvents + 8
+	idRetention  = idEvents + 9
+	idGaps       = 2800 // microseconds of gaps, those before a start left out
+	idUnguarded  = 2801 // microseconds without protection
+	idAway       = 2802 // microseconds between a stop or crash and the next start
+	idForgotten  = 2803 // observations given up because a table was full
+	idStarts     = 2804 // 0: the log was begun by a version that counted attacks alone
+	idUnclean    = 2805 // starts after anything but a clean stop
+	idMerged     = 2806 // attacks merged into overflow accounts
+	idPassed     = 2807 // frames that passed without protection
+	idOverflow   = 2900 // + class: overflow accounts counted as attacks
 	idEnd        = idOverflow + 25
 	codesCounted = 100
 )
-
-var errLeaf = errors.New("the leaf is not in its one canonical form")
 
 // counter is one running total.
 type counter struct {
@@ -70,8 +63,8 @@ type counter struct {
 type totals struct {
 	flags    uint16
 	number   uint64
-	previous uint64
-	time     uint64
+	previous uint64    // index of the totals leaf before
+	time     uint64    // microseconds since 1970
 	ledger   [6]uint64 // received, inspected, bypassed, dropped by the kernel, shed, undecodable
 	table    [32]byte
 	counters []counter // rising
@@ -94,19 +87,16 @@ func decodeTotals(b []byte) (t totals, err error) {
 	t.counters = make([]counter, n)
 	for i := range t.counters {
 		gap, l1 := shortest(rest)
-		if l1 == 0 || gap > leafMax {
-			return t, errLeaf
-		}
 		value, l2 := shortest(rest[l1:])
-		if id += int(gap) + 1; l2 == 0 || value == 0 || id > leafMax {
+		if id += 1 + int(min(gap, leafMax)); l1 == 0 || l2 == 0 || value == 0 || id > leafMax {
 			return t, errLeaf
 		}
 		t.counters[i], rest = counter{id, value}, rest[l1+l2:]
 	}
 	if len(rest) != 0 {
-		return t, errLeaf
+		err = errLeaf
 	}
-	return t, nil
+	return t, err
 }
 
 // shortest reads a varint in its shortest form; length 0 says that it is none.

@@ -8,7 +8,6 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
-	"slices"
 	"strings"
 )
 
@@ -24,7 +23,6 @@ type recount struct {
 	cells   []int16       // of each leaf; -1: counts for nothing
 	last    totals        // the totals leaf before, and where it stands
 	lastAt  int64
-	closing byte // type of the leaf before
 	scratch []byte
 }
 
@@ -35,71 +33,60 @@ func Log(dir fs.FS, o Options) (Result, error) {
 	r := Result{What: "log"}
 	var form struct{ Origin, Kind, Key string }
 	b, err := readUpTo(dir, "format")
+	note, err2 := readUpTo(dir, "checkpoint")
+	if err = errors.Join(err, err2); err == nil {
+		err = json.Unmarshal(b, &form)
+	}
 	if err != nil {
-		return r, err
-	}
-	if err := json.Unmarshal(b, &form); err != nil || !slices.Contains(kinds, form.Kind) {
-		return r, errors.New("the file format is not that of a dejpha log")
-	}
-	if b, err = readUpTo(dir, "checkpoint"); err != nil {
-		return r, err
+		return r, fmt.Errorf("no log can be read there: %w", err)
 	}
 	c := &recount{Result: &r, kind: form.Kind, lastAt: -1, scratch: make([]byte, 0, leafMax+1)}
 	var ok bool
-	if c.point, c.earlier, ok = r.head(string(b), form.Key, o); !ok {
+	if c.point, c.earlier, ok = r.head(string(note), form.Key, o); !ok {
 		return r, nil
 	}
 	r.wrong(form.Origin != c.point.Origin, "the folder says that it is %s, the checkpoint is of %s", form.Origin, c.point.Origin)
 	c.compare()
-	for n := 0; c.at < c.point.Size; n++ {
-		f, err := dir.Open(fmt.Sprintf("entries/%06d", n))
-		whole := false
-		if err == nil {
-			whole, err = c.segment(f)
+	for n := 0; err == nil && c.at < c.point.Size; n++ {
+		var f fs.File
+		if f, err = dir.Open(fmt.Sprintf("entries/%06d", n)); err == nil {
+			err = c.segment(f)
 			_ = f.Close()
 		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return r, fmt.Errorf("reading entries: %w", err)
-		}
-		if !whole {
-			break
-		}
 	}
-	c.finish()
+	c.finish(err)
 	return r, nil
 }
 
 func readUpTo(dir fs.FS, name string) ([]byte, error) {
 	f, err := dir.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+		return nil, err
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, noteBytesMax+1))
 }
 
-// segment reads the frames of one file; false when it came upon bytes that are none.
-func (c *recount) segment(f io.Reader) (whole bool, err error) {
+// segment reads the frames of one file up to the checkpoint's size.
+func (c *recount) segment(f io.Reader) error {
 	r, sums := bufio.NewReaderSize(f, 256<<10), crc32.MakeTable(crc32.Castagnoli)
 	buf := make([]byte, 6+leafMax)
 	for c.at < c.point.Size {
-		n, err := io.ReadFull(r, buf[:6])
-		if n == 0 && errors.Is(err, io.EOF) {
+		if _, err := io.ReadFull(r, buf[:6]); errors.Is(err, io.EOF) {
 			break
+		} else if err != nil {
+			return err
 		}
 		entry := buf[6 : 6+int(be.Uint16(buf[4:]))]
-		if err == nil {
-			_, err = io.ReadFull(r, entry)
+		if _, err := io.ReadFull(r, entry); err != nil {
+			return err
 		}
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return false, err
-		}
-		if err != nil || len(entry) == 0 || crc32.Checksum(buf[4:6+len(entry)], sums) != be.Uint32(buf) {
-			return false, nil
+		if len(entry) == 0 || crc32.Checksum(buf[4:6+len(entry)], sums) != be.Uint32(buf) {
+			return errors.New("its checksum does not fit")
 		}
 		c.leaf(entry)
 	}
-	return true, nil
+	return nil
 }
 
 func (c *recount) leaf(b []byte) {
@@ -123,7 +110,6 @@ func (c *recount) leaf(b []byte) {
 		c.wrong(true, "leaf %d: %v", c.at, err)
 	}
 	c.cells = append(c.cells, int16(cell))
-	c.closing = b[0]
 	c.at++
 	c.compare()
 }
@@ -207,24 +193,21 @@ func (c *recount) sums(have []counter) bool {
 	return len(have) == 0 || have[0].id >= end
 }
 
-func (c *recount) finish() {
-	if !c.wrong(c.at < c.point.Size, "leaf %d cannot be read; the checkpoint signed %d leaves", c.at, c.point.Size) {
+func (c *recount) finish(err error) {
+	if !c.wrong(c.at < c.point.Size, "leaf %d cannot be read (%v); the checkpoint signed %d leaves", c.at, err, c.point.Size) {
 		c.wrong(c.tree.root() != c.point.Root, "the entries are not those that the checkpoint signed")
-		c.wrong(c.at > 0 && c.closing != leafTotals, "the last leaf under the checkpoint is no totals leaf")
+		c.wrong(c.at > 0 && c.lastAt != c.at-1, "the last leaf under the checkpoint is no totals leaf")
 	}
 	var all uint64
 	var list []string
-	for class, name := range classes {
-		var n uint64
-		for id := class * 108; id < (class+1)*108; id += 2 {
-			n += c.counts[id] - c.counts[id+1]
-		}
-		if all += n; n > 0 {
-			list = append(list, name+" "+grouped(n))
+	for id := 0; id < 2*cells; id += 2 {
+		if n := c.counts[id] - c.counts[id+1]; n > 0 {
+			all += n
+			list = append(list, fmt.Sprintf("%s %s %s %s %s %s", classes[id/108], outcomes[id/36%3], results[id/12%3], risks[id/4%3], sides[id/2%2], grouped(n)))
 		}
 	}
 	c.Sentence = fmt.Sprintf("This log (%s) holds %s.", c.kind, attacks(all))
 	c.fact("leaves", proven, "%s, each under the root that was signed", grouped(uint64(c.at)))
-	c.fact("by class", proven, "%s", strings.Join(list, ", "))
+	c.fact("by cell", proven, "%s", strings.Join(list, ", "))
 	c.Caveats = append(c.Caveats, "Private parts and packets were not opened, nor silences and losses summed up: `dejpha audit` does that.")
 }

@@ -24,12 +24,13 @@ type made struct {
 	ledger [6]uint64
 	kind   uint16
 	table  byte
+	name   string
 }
 
 const madeStart = uint64(1_793_491_200_000_000) // 2026-11-01 00:00:00 UTC
 
 func newMade(kind uint16) *made {
-	m := &made{kind: kind, time: madeStart}
+	m := &made{kind: kind, time: madeStart, name: "log"}
 	m.counts[idStarts]++
 	m.totals(flagStart)
 	return m
@@ -226,7 +227,7 @@ func sampleOf(kind uint16, attacks, cells int) *made {
 		m.attack(i*37%cells, uint16(i%17/16*8))
 		switch i % 100 {
 		case 11:
-			m.event(eventGap, be.AppendUint64(be.AppendUint64(nil, m.time), m.time+5e6))
+			m.event(3, be.AppendUint64(be.AppendUint64(nil, m.time), m.time+5e6))
 			m.counts[idGaps] += 5e6
 			m.time += 5e6
 		case 22:

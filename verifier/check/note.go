@@ -17,19 +17,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
-// Limits of a signed note; C2SP asks for at least 16 signatures.
+// Limits of a signed note; types of keys that are checked; the length of signatures that are known by name only.
 const (
-	noteBytesMax = 256 << 10
-	noteSigsMax  = 64
-)
-
-// Types of keys that are checked, and the length of the signatures that are known by name only.
-const (
+	noteBytesMax    = 256 << 10
+	noteSigsMax     = 64
 	typeEd25519     = 1
 	typeCosignature = 4
 	lengthMLDSA44   = 8 + 2420
@@ -100,15 +95,12 @@ func ParseCheckpoint(b string) (c Checkpoint, err error) {
 	}
 	c.text = b[:at+1]
 	lines := strings.Split(strings.TrimSuffix(b[at+2:], "\n"), "\n")
-	if len(lines) > noteSigsMax {
-		return c, fmt.Errorf("the checkpoint bears more than %d signatures", noteSigsMax)
-	}
 	for _, line := range lines {
 		rest, ok := strings.CutPrefix(line, "— ")
 		name, text, ok2 := strings.Cut(rest, " ")
 		sig, ok3 := unbase(text)
-		if !ok || !ok2 || !ok3 || !nameFits(name) || len(sig) < 5 {
-			return c, errors.New("the checkpoint has a line of signature that is none")
+		if !ok || !ok2 || !ok3 || !nameFits(name) || len(sig) < 5 || len(c.sigs) == noteSigsMax {
+			return c, fmt.Errorf("the checkpoint has a line of signature that is none, or more than %d", noteSigsMax)
 		}
 		c.sigs = append(c.sigs, signature{name, be.Uint32(sig), sig[4:]})
 	}
@@ -123,54 +115,36 @@ func ParseCheckpoint(b string) (c Checkpoint, err error) {
 	return c, nil
 }
 
-// signedBy checks the log's own signatures: at least one by k, and none by it that fails.
-func (c *Checkpoint) signedBy(k Key) error {
-	if k.Type != typeEd25519 || c.Origin != k.Name {
-		return fmt.Errorf("the checkpoint is of %q, the key of %q (type %d, a log's is 1)", c.Origin, k.Name, k.Type)
+// judge checks every signature. An error unless the log signed, and whoever is known by a key and signed, signed this; met is
+// how many distinct witnesses cosigned: a key under two names counts once, the log's own never.
+func (c *Checkpoint) judge(log Key, witnesses []Key) (list []string, met int, err error) {
+	if log.Type != typeEd25519 || c.Origin != log.Name {
+		return nil, 0, fmt.Errorf("the checkpoint is of %q, the key of %q (type %d, a log's is 1)", c.Origin, log.Name, log.Type)
 	}
-	good := false
+	counted := map[string]bool{}
 	for _, s := range c.sigs {
-		if s.name != k.Name || s.id != k.ID {
-			continue
-		}
-		if good = ed25519.Verify(k.Public, []byte(c.text), s.sig); !good {
-			return errors.New("the log's signature does not fit the checkpoint")
-		}
-	}
-	if !good {
-		return errors.New("the checkpoint is not signed by this key")
-	}
-	return nil
-}
-
-// signers judges every signature under a checkpoint that the log signed; met is how many distinct witnesses cosigned, bad
-// how many cosignatures by known keys do not fit. A key under two names counts once, the log's own never.
-func (c *Checkpoint) signers(log Key, witnesses []Key) (list []string, met, bad int) {
-	counted := map[string]bool{string(log.Public): true}
-	for _, s := range c.sigs {
-		says := fmt.Sprintf("unchecked: no key was given for it (id %08x)", s.id)
 		at := slices.IndexFunc(witnesses, func(k Key) bool { return k.Name == s.name && k.ID == s.id })
+		says, good := fmt.Sprintf("unchecked: no key of a type that can be checked was given for it (id %08x)", s.id), true
 		switch {
 		case s.name == log.Name && s.id == log.ID:
-			says = "signed as the log"
+			says, good = "signed as the log", ed25519.Verify(log.Public, []byte(c.text), s.sig)
+			counted[string(log.Public)] = true
 		case at >= 0 && witnesses[at].Type == typeCosignature:
-			k := witnesses[at]
-			when, good := c.cosigned(k, s.sig)
-			if says = "cosigned at " + stamp(when*1e6); !good {
-				says = "WRONG: the cosignature does not fit the checkpoint"
-				bad++
-			} else if !counted[string(k.Public)] {
-				counted[string(k.Public)] = true
-				met++
-			}
+			var when uint64
+			when, good = c.cosigned(witnesses[at], s.sig)
+			says = fmt.Sprintf("cosigned at %v UTC", micros(when*1e6))
+			counted[string(witnesses[at].Public)] = true
 		case len(s.sig) == lengthMLDSA44:
 			says = "unchecked: it has the length of ML-DSA-44, which this verifier lacks"
-		case at >= 0:
-			says = fmt.Sprintf("unchecked: its key is of type %d, a witness's is 4", witnesses[at].Type)
 		}
-		list = append(list, s.name+": "+says)
+		if list = append(list, s.name+": "+says); !good {
+			return nil, 0, fmt.Errorf("the signature of %s does not fit the checkpoint", s.name)
+		}
 	}
-	return list, met, bad
+	if !counted[string(log.Public)] || !slices.ContainsFunc(c.sigs, func(s signature) bool { return s.name == log.Name && s.id == log.ID }) {
+		return nil, 0, errors.New("the checkpoint is not signed by this key")
+	}
+	return list, len(counted) - 1, nil
 }
 
 // cosigned checks a cosignature/v1 and returns its time, seconds since 1970.
@@ -180,9 +154,4 @@ func (c *Checkpoint) cosigned(k Key, sig []byte) (when uint64, good bool) {
 	}
 	when = be.Uint64(sig)
 	return when, ed25519.Verify(k.Public, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", when, c.text), sig[8:])
-}
-
-// stamp is a time of a leaf, microseconds since 1970, for people.
-func stamp(us uint64) string {
-	return time.UnixMicro(int64(min(us, 1<<62))).UTC().Format("2006-01-02 15:04:05 UTC")
 }

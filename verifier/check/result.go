@@ -1,6 +1,8 @@
 package check
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -9,19 +11,18 @@ import (
 	"unicode"
 )
 
-// How a fact is known.
+// How a fact is known, and how many problems are named.
 const (
-	proven = "recomputed"
-	said   = "only said"
+	proven        = "recomputed"
+	said          = "only said"
+	problemsNamed = 100
 )
-
-const problemsNamed = 100
 
 // Options are what the caller holds beside the claim or the log.
 type Options struct {
-	Keys        []Key // of logs, from elsewhere; none takes the one that the file brings, which proves no origin
-	Witnesses   []Key // of which Quorum must have cosigned
-	Quorum      int
+	Keys        []Key  // of logs, from elsewhere; none takes the one that the file brings, which proves no origin
+	Witnesses   []Key  // of which Quorum must have cosigned
+	Quorum      int    // below 0: all of them
 	Earlier     string // a checkpoint of the same log kept from before; "" for none
 	Consistency string // proof that leads from it to the newer one: a hash in base64 a line, up to an empty line; a first line "old SIZE" is skipped, so the body of a C2SP add-checkpoint request serves. A whole log needs none
 }
@@ -50,14 +51,6 @@ type Result struct {
 // OK says whether everything that was checked holds.
 func (r *Result) OK() bool { return r.ProblemCount == 0 }
 
-// JSON is the result for programs, with the verdict before the rest.
-func (r *Result) JSON() []byte {
-	return encode(struct {
-		Proven bool `json:"proven"`
-		*Result
-	}{r.OK(), r})
-}
-
 // wrong keeps a problem if it is one, and says whether it is.
 func (r *Result) wrong(is bool, f string, args ...any) bool {
 	if is {
@@ -68,6 +61,13 @@ func (r *Result) wrong(is bool, f string, args ...any) bool {
 	return is
 }
 
+// compare holds fields as a file has them against what they must be.
+func (r *Result) compare(names string, have, want []json.RawMessage) {
+	for i, name := range strings.Fields(names) {
+		r.wrong(!bytes.Equal(have[i], want[i]), "its %s is not what is shown: it says %.400s, shown is %.400s", name, have[i], want[i])
+	}
+}
+
 func (r *Result) fact(name, how, f string, args ...any) {
 	r.Facts = append(r.Facts, Fact{name, fmt.Sprintf(f, args...), how})
 }
@@ -75,45 +75,43 @@ func (r *Result) fact(name, how, f string, args ...any) {
 // head opens a checkpoint with the caller's key or the file's own, and judges its signatures and the earlier checkpoint.
 // False when nothing below it can be believed.
 func (r *Result) head(note, own string, o Options) (c Checkpoint, earlier *Checkpoint, ok bool) {
+	var met int
 	key, err := ParseKey(own)
 	if err == nil {
 		c, err = ParseCheckpoint(note)
 	}
 	if err == nil {
-		err = c.signedBy(key)
-	}
-	if r.wrong(err != nil, "%v", err) {
-		return c, nil, false
+		r.Signers, met, err = c.judge(key, o.Witnesses)
 	}
 	r.Key = "self-certified, key " + key.Fingerprint()
-	if len(o.Keys) > 0 {
+	if err == nil && len(o.Keys) > 0 {
 		r.Key = "key " + key.Fingerprint() + ", as given"
-		given := slices.ContainsFunc(o.Keys, func(k Key) bool { return k.Name == key.Name && k.Fingerprint() == key.Fingerprint() })
-		if r.wrong(!given, "it is of %s with key %s, and no such key was given", key.Name, key.Fingerprint()) {
-			return c, nil, false
+		if !slices.ContainsFunc(o.Keys, func(k Key) bool { return k.Name == key.Name && k.Fingerprint() == key.Fingerprint() }) {
+			err = fmt.Errorf("it is of %s with key %s, and no such key was given", key.Name, key.Fingerprint())
 		}
 	}
-	var met, bad int
-	r.Signers, met, bad = c.signers(key, o.Witnesses)
-	r.wrong(bad > 0, "%d cosignatures of witnesses do not fit the checkpoint", bad)
-	r.Quorum = fmt.Sprintf("%d of the %d witnesses named cosigned, %d were demanded", met, len(o.Witnesses), o.Quorum)
-	if len(o.Witnesses) == 0 {
-		r.Quorum = "unknown: no witness was named"
-	} else if r.Quorum = "met: " + r.Quorum; met < o.Quorum {
+	if err == nil && o.Earlier != "" {
+		var e Checkpoint
+		if e, err = ParseCheckpoint(o.Earlier); err == nil {
+			_, _, err = e.judge(key, nil)
+		}
+		if err == nil && e.Size > c.Size {
+			err = fmt.Errorf("it has %d leaves, this one %d: the log was cut, or this is older", e.Size, c.Size)
+		}
+		if earlier = &e; err != nil {
+			err = fmt.Errorf("the earlier checkpoint: %w", err)
+		}
+	}
+	if o.Quorum < 0 {
+		o.Quorum = len(o.Witnesses)
+	}
+	r.Quorum = fmt.Sprintf("met: %d of the %d witnesses named cosigned, %d were demanded", met, len(o.Witnesses), o.Quorum)
+	if r.wrong(met < o.Quorum, "quorum not %s", r.Quorum) {
 		r.Quorum = "not " + r.Quorum
-		r.wrong(true, "quorum %s", r.Quorum)
+	} else if len(o.Witnesses) == 0 {
+		r.Quorum = "unknown: no witness was named"
 	}
-	if o.Earlier == "" {
-		return c, nil, true
-	}
-	e, err := ParseCheckpoint(o.Earlier)
-	if err == nil {
-		err = e.signedBy(key)
-	}
-	if err == nil && e.Size > c.Size {
-		err = fmt.Errorf("it has %d leaves, this one %d: the log was cut, or this is older", e.Size, c.Size)
-	}
-	return c, &e, !r.wrong(err != nil, "the earlier checkpoint: %v", err)
+	return c, earlier, !r.wrong(err != nil, "%v", err)
 }
 
 // Print writes a result for people. What files say cannot move the cursor or turn text around.
@@ -127,33 +125,29 @@ func (r *Result) Print(w io.Writer) {
 }
 
 func (r *Result) print(w io.Writer, indent string) {
-	line := func(name, text string) {
-		text = strings.Map(func(c rune) rune {
-			if unicode.IsPrint(c) {
-				return c
-			}
-			return '\uFFFD'
-		}, text)
-		fmt.Fprintf(w, "%s%-19s %s\n", indent, name, text)
+	lines := func(name string, texts ...string) {
+		for _, text := range texts {
+			text = strings.Map(func(c rune) rune {
+				if unicode.IsPrint(c) {
+					return c
+				}
+				return '\uFFFD'
+			}, text)
+			fmt.Fprintf(w, "%s%-19s %s\n", indent, name, text)
+		}
 	}
-	line("sentence", r.Sentence)
+	lines("sentence", r.Sentence)
 	for _, f := range r.Facts {
-		line(f.Name, f.Value+" ("+f.How+")")
+		lines(f.Name, f.Value+" ("+f.How+")")
 	}
-	for _, s := range r.Signers {
-		line("signature", s)
-	}
-	line("quorum", r.Quorum)
+	lines("signature", r.Signers...)
+	lines("quorum", r.Quorum)
 	for i := range r.Parts {
-		line("part", strconv.Itoa(i+1))
+		lines("part", strconv.Itoa(i+1))
 		r.Parts[i].print(w, indent+"  ")
 	}
-	for _, p := range r.Problems {
-		line("WRONG", p)
-	}
-	for _, c := range r.Caveats {
-		line("not shown", c)
-	}
+	lines("WRONG", r.Problems...)
+	lines("not shown", r.Caveats...)
 }
 
 // grouped writes a number for people: 1,234,567.

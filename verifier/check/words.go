@@ -56,22 +56,14 @@ func (s *selection) words() (out string) {
 	return out
 }
 
-func minutes(t micros) string { return strings.TrimSuffix(t.at().Format("2006-01-02 15:04:05"), ":00") }
-
-// span is microseconds that a caveat shows as whole seconds.
-type span uint64
+func minutes(t micros) string { return strings.TrimSuffix(t.String(), ":00") }
 
 // caveats are what the leaves demand to be said, in the format's order.
 func (c *claim) caveats(f *facts) (out []string) {
 	say := func(when bool, text string, args ...any) {
 		for i, a := range args {
-			switch a := a.(type) {
-			case uint64:
-				args[i] = grouped(a)
-			case span:
-				args[i] = grouped(uint64(a) / 1e6)
-			case micros:
-				args[i] = a.at().Format("2006-01-02 15:04:05")
+			if n, is := a.(uint64); is {
+				args[i] = grouped(n)
 			}
 		}
 		if when {
@@ -87,7 +79,7 @@ func (c *claim) caveats(f *facts) (out []string) {
 		"Counted is what closed between the log's totals leaves of %v and %v UTC, the last ones at or before the ends of the window.", f.begin, f.end)
 	say(c.Leaves.To.total(idStarts) == 0, "The log was begun by a version that did not count silences, restarts and losses: only its packet ledger shows them.")
 	say(f.watched < f.length, "Of %v seconds at least %v were watched: %v lie in silences, %v before restarts (%v), %v were unprotected.",
-		span(f.length), span(f.watched), span(f.gapped), span(f.away), f.restarts, span(f.unguarded))
+		f.length/1e6, f.watched/1e6, f.gapped/1e6, f.away/1e6, f.restarts, f.unguarded/1e6)
 	say(f.unclean > 0, "%v of %v restarts came after a crash: what was open and not yet sealed then may be missing.", f.unclean, f.restarts)
 	say(f.jumps > 0, "The clock jumped %v times.", f.jumps)
 	say(p[1] != p[0], "Of %v packets %v were inspected; %v were bypassed, %v dropped by the kernel, %v shed, %v undecodable.", p[0], p[1], p[2], p[3], p[4], p[5])

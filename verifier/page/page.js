@@ -20,12 +20,13 @@
   }
 
   function show(parent, r, heading) {
+    const proven = r.problem_count === 0;
     if (heading) put(parent, "h2", heading);
-    else put(parent, "p", r.proven ? "✓ Proven: " + r.what : "✗ Wrong: " + r.what + ", " + r.problem_count + (r.problem_count === 1 ? " problem" : " problems"), "verdict " + (r.proven ? "good" : "bad"));
+    else put(parent, "p", proven ? "✓ Proven: " + r.what : "✗ Wrong: " + r.what + ", " + r.problem_count + (r.problem_count === 1 ? " problem" : " problems"), "verdict " + (proven ? "good" : "bad"));
     if (r.key && !heading) put(parent, "p", r.key, "hint");
     if (r.sentence) {
       put(parent, "blockquote", r.sentence);
-      if (!r.proven && !heading) put(parent, "p", "The sentence is what its leaves show; the claim is wrong all the same.", "hint");
+      if (!proven && !heading) put(parent, "p", "The sentence is what its leaves show; the claim is wrong all the same.", "hint");
     }
     list(parent, "What is wrong", r.problems);
     if (r.facts && r.facts.length > 0) {

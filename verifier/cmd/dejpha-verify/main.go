@@ -2,6 +2,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,16 +14,7 @@ import (
 	"github.com/dejpha/dejpha/verifier/check"
 )
 
-// Exit codes.
-const (
-	exitDone  = 0
-	exitUsage = 2
-	exitWrong = 4
-)
-
-const usage = `dejpha-verify CLAIM [--key VKEY]... [--witness VKEY]... [--quorum N] [--earlier FILE [--consistency FILE]] [--json]
-dejpha-verify --log DIR [the same]
-
+const usage = `dejpha-verify CLAIM|--log DIR [--key VKEY]... [--witness VKEY]... [--quorum N] [--earlier FILE [--consistency FILE]] [--json]
 Checks a claim file of dejpha, or recounts the whole log in DIR (a run's folder or its "evidence").
 For example: dejpha-verify november.json --key shield.example+1a2b3c4d+AbCd... --earlier october.checkpoint
 
@@ -37,74 +29,51 @@ Exit: 0 proven, 2 the command line or a file is not what it should be, 4 somethi
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
+// run does what the command line asks for and returns the exit code, as the usage has it.
 func run(args []string, out, say io.Writer) int {
-	r, asJSON, err := checked(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(out, usage)
-		return exitDone
-	case err != nil:
-		fmt.Fprintf(say, "dejpha-verify: %v\n", err)
-		return exitUsage
-	case asJSON:
-		fmt.Fprintf(out, "%s\n", r.JSON())
-	default:
-		r.Print(out)
-	}
-	if !r.OK() {
-		return exitWrong
-	}
-	return exitDone
-}
-
-// checked does what the command line asks for.
-func checked(args []string) (r check.Result, asJSON bool, err error) {
-	o, files := check.Options{Quorum: -1}, []string{}
+	o, files, r := check.Options{}, []string{}, check.Result{}
 	flags := flag.NewFlagSet("dejpha-verify", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	log := flags.String("log", "", "")
-	flags.BoolVar(&asJSON, "json", false, "")
+	log, asJSON := flags.String("log", "", ""), flags.Bool("json", false, "")
 	flags.IntVar(&o.Quorum, "quorum", -1, "")
 	flags.Func("key", "", func(s string) error { return addKey(&o.Keys, s) })
 	flags.Func("witness", "", func(s string) error { return addKey(&o.Witnesses, s) })
 	flags.Func("earlier", "", func(path string) error { return read(&o.Earlier, path) })
 	flags.Func("consistency", "", func(path string) error { return read(&o.Consistency, path) })
-	for rest := args; ; rest = rest[1:] { // flags may stand behind the file
-		if err := flags.Parse(rest); err != nil {
-			return r, asJSON, err
-		}
-		if rest = flags.Args(); len(rest) == 0 {
-			break
-		}
-		files = append(files, rest[0])
+	err := flags.Parse(args)
+	for ; err == nil && flags.NArg() > 0; err = flags.Parse(flags.Args()[1:]) { // flags may stand behind the file
+		files = append(files, flags.Arg(0))
 	}
-	if o.Quorum < 0 {
-		o.Quorum = len(o.Witnesses)
-	}
-	switch {
-	case o.Quorum > len(o.Witnesses):
-		return r, asJSON, fmt.Errorf("--quorum %d: only %d witnesses are named", o.Quorum, len(o.Witnesses))
-	case o.Consistency != "" && o.Earlier == "":
-		return r, asJSON, errors.New("--consistency needs --earlier, the checkpoint that it leads from")
+	switch file := ""; {
+	case err != nil:
 	case len(files) == 0 && *log != "":
-		if in := filepath.Join(*log, "evidence"); exists(in) {
+		if in := filepath.Join(*log, "evidence"); read(&file, filepath.Join(in, "format")) == nil {
 			*log = in
 		}
 		r, err = check.Log(os.DirFS(*log), o)
 	case len(files) == 1 && *log == "":
-		var b string
-		if err = read(&b, files[0]); err == nil {
-			r, err = check.Claim([]byte(b), o)
+		if err = read(&file, files[0]); err == nil {
+			r, err = check.Claim([]byte(file), o)
 		}
 	default:
 		err = errors.New("give one claim file, or --log DIR; -h shows the flags")
 	}
-	return r, asJSON, err
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(out, usage)
+		return 0
+	case err != nil:
+		fmt.Fprintf(say, "dejpha-verify: %v\n", err)
+		return 2
+	case *asJSON:
+		_ = json.NewEncoder(out).Encode(r)
+	default:
+		r.Print(out)
+	}
+	if !r.OK() {
+		return 4
+	}
+	return 0
 }
 
 // read takes a file of at most what a claim may have; one byte more lets the check say so.
@@ -121,10 +90,8 @@ func read(into *string, path string) error {
 
 // addKey takes a key, or the one that stands in a file.
 func addKey(list *[]check.Key, s string) error {
-	if exists(s) {
-		if err := read(&s, s); err != nil {
-			return err
-		}
+	if text := ""; read(&text, s) == nil {
+		s = text
 	}
 	k, err := check.ParseKey(strings.TrimSpace(s))
 	*list = append(*list, k)
