@@ -55,7 +55,10 @@ func (c *auditCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
+	p := newProgress(w.stderr)
+	opt.Progress = p.things
 	r, err := audit.Run(file.One, src, opt)
+	p.clear()
 	if err != nil {
 		return fmt.Errorf("cannot read the log at %s: %w", c.Dir, err)
 	}

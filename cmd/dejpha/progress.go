@@ -60,6 +60,16 @@ func (p *progress) files(done, all int) {
 	fmt.Fprintf(p.w, "\r\x1b[K%d of %d captures, %s left", done, all, left.Round(time.Second))
 }
 
+// things draws so many of all.
+func (p *progress) things(what string, done, all int) {
+	if !p.due() || done == 0 {
+		return
+	}
+	spent := time.Since(p.start)
+	left := time.Duration(float64(spent) * float64(all-done) / float64(done))
+	fmt.Fprintf(p.w, "\r\x1b[K%d of %d %s, %.0f a second, %s left", done, all, what, float64(done)/spent.Seconds(), left.Round(time.Second))
+}
+
 func (p *progress) clear() {
 	if p.drawn {
 		fmt.Fprint(p.w, "\r\x1b[K")
