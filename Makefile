@@ -81,7 +81,7 @@ score: build
 bench-peer: build
 	scripts/bench-peer.sh $(SHARED)
 
-# On veth in namespaces of its own, as root; ROUNDS of each side, in turn.
+# On veth in namespaces of its own, as root; ROUNDS of each side, in turn, as far as BUDGET seconds (600; 0: no end) last.
 ROUNDS ?= 5
 bench-live: build
 	scripts/bench-live.sh $(SHARED) $(ROUNDS)

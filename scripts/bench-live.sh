@@ -2,7 +2,8 @@
 # Measures dejpha and the peer on the same veth, one core each, in turn, with the peer's rules and without:
 # the highest rate at which nothing is lost, and packets for each second of processor time when flooded.
 # Own rules alone stand against none of the peer's; detectors are off, for it has none.
-# usage: bench-live.sh SHARED [rounds]. KINDS, RULES (et none), STEPS, SECONDS_A_STEP, MOST choose less or more.
+# usage: bench-live.sh SHARED [rounds]. BUDGET (600 s; 0: none): no round begins that would end after it, but the first. KINDS
+# (udp flows mixed), RULES (et none), STEPS, SECONDS_A_STEP, MOST choose less or more.
 set -euo pipefail
 shared=$(realpath "${1:?usage: bench-live.sh SHARED [rounds]}"); rounds=${2:-5}
 [ -x "$shared/peer/suricata" ] || { echo "bench-live: $shared/peer is missing: the peer is not part of the project" >&2; exit 1; }
@@ -48,9 +49,9 @@ c["af-packet"] = [{"interface": "dv0", "threads": 1, "cluster-id": 99, "cluster-
 open(sys.argv[2], "w").write("%YAML 1.1\n---\n" + yaml.safe_dump(c))
 PY
 
-# one SIDE RULES TRAFFIC: prints rate, packets/s of processor time, packets sent
+# one SIDE RULES: prints for each kind of traffic the rate, packets/s of processor time, packets sent by then
 one() {
-	local dir=$work/run eve rest=() line
+	local dir=$work/run eve rest=() lines
 	rm -rf "$dir"; mkdir -p "$dir"
 	case $1 in
 	dejpha)
@@ -62,34 +63,53 @@ one() {
 		(cd "$dir" && exec ip netns exec "$a" nice -n -10 taskset -c 1 "$shared/peer/suricata" -c "$work/bench.yaml" --af-packet=dv0 --runmode workers -k none -S "$work/$2.rules" -l "$dir") >"$dir/out" 2>&1 & ;;
 	esac
 	running=$!
-	line=$(ip netns exec "$b" nice -n -10 taskset -c 0 "$work/livebench" -i dv1 -traffic "$3" -eve "$eve" -pid "$running" \
-		-steps "${STEPS:-6}" -seconds "${SECONDS_A_STEP:-2}" -most "${MOST:-600000}") || { tail -5 "$dir/out" >&2; line="0 0 0"; }
+	lines=$(ip netns exec "$b" nice -n -10 taskset -c 0 "$work/livebench" -i dv1 -traffic "$traffic" -eve "$eve" -pid "$running" \
+		-steps "${STEPS:-5}" -seconds "${SECONDS_A_STEP:-1}" -most "${MOST:-600000}") || { tail -5 "$dir/out" >&2; lines=; }
 	kill -TERM "$running"; wait "$running" || true
 	running=
 	# The ledger's last word: every packet sent has one fate.
-	if [ "$1" = dejpha ] && ! grep -q "^packets    $(awk '{print $3}' <<<"$line") received" "$dir/out"; then
-		echo "bench-live: $line: the ledger says otherwise: $(grep '^packets' "$dir/out")" >&2
+	if [ "$1" = dejpha ] && [ -n "$lines" ] && ! grep -q "^packets    $(tail -1 <<<"$lines" | awk '{print $3}') received" "$dir/out"; then
+		echo "bench-live: $lines: the ledger says otherwise: $(grep '^packets' "$dir/out")" >&2
 	fi
-	echo "$line"
+	printf '%s\n' "$lines"
 }
 
-for rules in ${RULES:-et none}; do
-	for kind in ${KINDS:-udp flows mixed}; do
-		traffic=$kind; [ "$kind" != mixed ] || traffic=$mixed
-		: >"$work/figures"
-		for round in $(seq "$rounds"); do
-			d=$(one dejpha "$rules" "$traffic"); p=$(one peer "$rules" "$traffic")
-			echo "$d $p" >>"$work/figures"
-			echo "$rules $kind round $round: dejpha $d; peer $p" >&2
-		done
-		/usr/bin/python3 - "$rules" "$kind" "$work/figures" <<'PY'
-import statistics, sys
-rows = [[float(x) for x in line.split()] for line in open(sys.argv[3])]
-m = lambda i: statistics.median(r[i] for r in rows)
-ratio = lambda i, j: statistics.median(r[i] / r[j] if r[j] else 0 for r in rows)
-floor = 0.6 if sys.argv[1] == "et" else 1.0
-print(f"{sys.argv[1]:5} {sys.argv[2]:6} without loss: dejpha {m(0):.0f}, peer {m(3):.0f} packets/s, ratio {ratio(0, 3):.2f} (at least {floor}); "
-      f"for a second of processor time: {m(1):.0f}, {m(4):.0f}, ratio {ratio(1, 4):.2f}")
-PY
-	done
+kinds=${KINDS:-udp flows mixed} traffic=
+for kind in $kinds; do
+	[ "$kind" != mixed ] || kind=$mixed
+	traffic=$traffic${traffic:+,}$kind
 done
+budget=${BUDGET:-600} began=$SECONDS longest=0 done=0
+: >"$work/figures"
+for round in $(seq "$rounds"); do
+	if [ "$round" -gt 1 ] && [ "$budget" -gt 0 ] && [ $((SECONDS - began + longest)) -gt "$budget" ]; then
+		echo "bench-live: the time is over after $done of $rounds rounds (BUDGET=0 has all of them done)" >&2
+		break
+	fi
+	from=$SECONDS
+	for rules in ${RULES:-et none}; do
+		one dejpha "$rules" >"$work/d"; one peer "$rules" >"$work/p"
+		# shellcheck disable=SC2086
+		paste -d' ' <(printf '%s\n' $kinds) "$work/d" "$work/p" | while read -r kind rest; do
+			[ "$(wc -w <<<"$rest")" = 6 ] || { echo "bench-live: $rules $kind round $round gave no figures" >&2; continue; }
+			echo "$rules $kind $rest" >>"$work/figures"
+			echo "$rules $kind round $round (without loss, for a second of processor time, sent by then; dejpha, then the peer): $rest" >&2
+		done
+	done
+	done=$round
+	longest=$((SECONDS - from > longest ? SECONDS - from : longest))
+done
+/usr/bin/python3 - "$work/figures" <<'PY'
+import statistics, sys
+all = {}
+for line in open(sys.argv[1]):
+    rules, kind, *row = line.split()
+    all.setdefault((rules, kind), []).append([float(x) for x in row])
+for (rules, kind), rows in all.items():
+    m = lambda i: statistics.median(r[i] for r in rows)
+    ratio = lambda i, j: statistics.median(r[i] / r[j] if r[j] else 0 for r in rows)
+    floor = 0.6 if rules == "et" else 1.0
+    print(f"{rules:5} {kind:6} median of {len(rows)}: without loss: dejpha {m(0):.0f}, peer {m(3):.0f} packets/s, ratio {ratio(0, 3):.2f} (at least {floor}); "
+          f"for a second of processor time: {m(1):.0f}, {m(4):.0f}, ratio {ratio(1, 4):.2f}")
+PY
+echo "bench-live took $((SECONDS - began)) s"

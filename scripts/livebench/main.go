@@ -1,6 +1,6 @@
 // Command livebench finds the highest rate at which a shield, or its peer, loses no packet of what it is sent.
 //
-// In: an interface to send on, a kind of traffic, the eve.json of the program under test. Out: one line of figures.
+// In: an interface to send on, kinds of traffic, the eve.json of the program under test. Out: one line of figures a kind.
 // Called by scripts/bench-live.sh in a network namespace of its own; it is no part of the program. The number of
 // packets of each step is fixed before, and what the program's own statistics say of them must be that number.
 package main
@@ -40,7 +40,7 @@ type counts struct{ packets, drops uint64 }
 
 func main() {
 	name := flag.String("i", "", "interface to send on")
-	traffic := flag.String("traffic", "udp", "udp, flows, or the name of a capture")
+	traffic := flag.String("traffic", "udp", "udp, flows, or the name of a capture; several, with commas between, one after the other")
 	eve := flag.String("eve", "", "eve.json with statistics each second")
 	pid := flag.String("pid", "", "process whose time is measured")
 	most := flag.Float64("most", 600e3, "highest rate tried, packets/s")
@@ -54,10 +54,11 @@ func main() {
 	}
 }
 
-// run halves the range between a rate without loss and one with it, and prints the last one without, the flood's
-// packets for each second of processor time, and how much was sent.
+// run searches for each kind of traffic in turn and prints the rate without loss, the flood's packets for each second of
+// processor time, and how much was sent by then.
 func run(name, traffic string, b *bench, most, steady float64, steps int) (err error) {
-	if b.next, err = kindOf(traffic); err != nil {
+	kinds := strings.Split(traffic, ",")
+	if b.next, err = kindOf(kinds[0]); err != nil {
 		return err
 	}
 	if b.out, err = open(name); err != nil {
@@ -70,11 +71,28 @@ func run(name, traffic string, b *bench, most, steady float64, steps int) (err e
 	if err != nil {
 		return err
 	}
+	for i, kind := range kinds {
+		if i > 0 {
+			if b.next, err = kindOf(kind); err != nil {
+				return err
+			}
+		}
+		low, cpu, err := b.search(most, steps)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%.0f %.0f %d\n", low, cpu, b.out.sent-before)
+	}
+	return nil
+}
+
+// search halves the range between a rate without loss and one with it.
+func (b *bench) search(most float64, steps int) (low, cpu float64, err error) {
 	flood, cpu, lost, err := b.step(most)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	low, high := 0.0, most
+	high := most
 	if lost == 0 {
 		low = flood
 	}
@@ -85,7 +103,7 @@ func run(name, traffic string, b *bench, most, steady float64, steps int) (err e
 		rate := (low + high) / 2
 		real, _, lost, err := b.step(rate)
 		if err != nil {
-			return err
+			return 0, 0, err
 		}
 		if lost == 0 {
 			low = max(low, real)
@@ -93,8 +111,7 @@ func run(name, traffic string, b *bench, most, steady float64, steps int) (err e
 			high = rate
 		}
 	}
-	fmt.Printf("%.0f %.0f %d\n", low, cpu, b.out.sent-before)
-	return nil
+	return low, cpu, nil
 }
 
 // ready waits until the program sees packets, then until it has counted all that was sent to try. missed is how many

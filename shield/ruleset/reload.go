@@ -15,7 +15,7 @@ import (
 
 // reloadPercent is how much of the heap may be garbage while a set is built: memory is short then, and every collection
 // takes from the workers.
-const reloadPercent = 10
+const reloadPercent = 20
 
 // Errors of a reload; the rules in force stay.
 var (
