@@ -64,7 +64,7 @@ func (r *Result) wrong(is bool, f string, args ...any) bool {
 // compare holds fields as a file has them against what they must be.
 func (r *Result) compare(names string, have, want []json.RawMessage) {
 	for i, name := range strings.Fields(names) {
-		r.wrong(!bytes.Equal(have[i], want[i]), "its %s is not what is shown: it says %.400s, shown is %.400s", name, have[i], want[i])
+		r.wrong(!bytes.Equal(have[i], want[i]), "its %s does not follow from what is proven: it says %.400s, that gives %.400s", name, have[i], want[i])
 	}
 }
 

@@ -47,7 +47,7 @@ describe("the verifier's page", options, () => {
     const page = await fresh();
     await give(page, String(sample).replace('"gross":5', '"gross":6'));
     await page.getByText("✗ Wrong: claim, 1 problem").waitFor();
-    assert.match(await page.locator("#result").innerText(), /its count is not what its leaves show/);
+    assert.match(await page.locator("#result").innerText(), /its count does not follow from what is proven/);
     await give(page, String(sample).replace('"sensor 1"', '"<img src=x onerror=document.title=1>"'));
     await page.getByText("✓ Proven: claim").waitFor();
     assert.equal(await page.locator("#result img").count(), 0);
