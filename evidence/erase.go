@@ -169,26 +169,20 @@ func Records(dir string, from int64) ([]attack.Record, error) {
 
 // Public is what a leaf alone says of its attack, as it is left when the private part is erased.
 func (l *AttackLeaf) Public(leaf int64) attack.Record {
-	name := func(names map[string]uint8, n uint8) string {
-		for s, v := range names {
-			if v == n {
-				return s
-			}
+	name := func(names []string, n uint16) string {
+		if int(n) < len(names) {
+			return names[n]
 		}
 		return ""
 	}
 	r := attack.Record{
-		State: "closed", Class: attack.Table()[l.Class].Name, Severity: l.Severity, Outcome: name(outcomes, l.OutcomeResult/3), Result: name(results, l.OutcomeResult%3),
+		State: "closed", Class: attack.Table()[l.Class].Name, Severity: l.Severity, Outcome: name(outcomes, uint16(l.OutcomeResult/3)), Result: name(results, uint16(l.OutcomeResult%3)),
 		Side: attack.Outside, Overflow: l.Flags&flagOverflow != 0, EndOfInput: l.Flags&flagEnd != 0,
 		FirstSeen: int64(l.FirstSeen) * 1000, LastSeen: int64(l.LastSeen) * 1000, ClosedAt: int64(l.ClosedAt) * 1000, OpenedAt: int64(l.FirstSeen) * 1000,
 		Observations: uint64(l.Observations), Packets: l.Packets, Bytes: l.Bytes, PacketsStopped: l.PacketsStopped, BytesStopped: l.BytesStopped,
 		Evidence: attack.Evidence{Leaf: leaf}, Story: "Who and what it was is erased; that it was, and how it was counted, stays proven.",
 	}
-	for s, v := range risks {
-		if v == l.Flags&flagRisk {
-			r.Risk = s
-		}
-	}
+	r.Risk = name(risks, l.Flags&flagRisk)
 	if l.Flags&flagSide != 0 {
 		r.Side = attack.Inside
 	}

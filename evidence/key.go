@@ -98,10 +98,11 @@ func cutLast(s, sep string) (string, string, bool) {
 	return s[:first], s[first+second+2:], true
 }
 
-// incidentSalt hides an incident's number from those who cannot be shown it.
-func (k Key) incidentSalt(id uint64) []byte {
-	m := mac(k.seed[:], be.AppendUint64([]byte("incident"), id))
-	return m[:saltBytes]
+// incidents makes the salts that hide incidents' numbers from those who cannot be shown them: AES-128 of the number, under
+// half of what HMAC makes of the signing key.
+func (k Key) incidents() secrets {
+	m := mac(k.seed[:], []byte("incident"))
+	return newSecrets(m[:seedBytes])
 }
 
 // mac is HMAC-SHA-256 of a short message under a key of 32 bytes, without the allocations of crypto/hmac.

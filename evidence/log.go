@@ -112,6 +112,7 @@ type Log struct {
 	values             compact.Values
 	seeds              []byte // random bytes not yet used
 	room               []byte
+	incidents          secrets
 
 	tree        tree
 	counters    Counters
@@ -257,7 +258,8 @@ func (l *Log) Seal(r *attack.Record, packets []byte) error {
 	if l.keep(err) != nil {
 		return l.err
 	}
-	salt := l.opt.Key.incidentSalt(r.Incident)
+	hidden := l.incidents.of(r.Incident)
+	salt := hidden[:]
 	p := split(r, salt, &l.values)
 	leaf.Incident = incidentCommitment(p[fieldIncident])
 	short, err := compact.Append(l.scratch[:0], r, l.word)
@@ -325,9 +327,34 @@ func (l *Log) slotsUpTo(leaf int64) {
 	}
 }
 
-var outcomes = map[string]uint8{attack.Foiled: 0, attack.Contained: 1, attack.Observed: 2}
-var results = map[string]uint8{attack.Succeeded: 0, attack.Failed: 1, attack.Unknown: 2}
-var risks = map[string]uint16{attack.Real: 0, attack.Decoy: 1, attack.NoRisk: 2}
+// The numbers of outcomes, results and risks are their places here.
+var (
+	outcomes = []string{attack.Foiled, attack.Contained, attack.Observed}
+	results  = []string{attack.Succeeded, attack.Failed, attack.Unknown}
+	risks    = []string{attack.Real, attack.Decoy, attack.NoRisk}
+)
+
+// place is a name's place among few, or -1.
+func place(list []string, name string) int {
+	for i, s := range list {
+		if s == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// family is 4 or 6 for an address, 0 for another text.
+func family(ip string) uint8 {
+	a, err := netip.ParseAddr(ip)
+	switch {
+	case err != nil:
+		return 0
+	case a.Is4():
+		return 4
+	}
+	return 6
+}
 
 // leaf is the public part of a record.
 func (l *Log) leaf(r *attack.Record) (AttackLeaf, error) {
@@ -340,14 +367,12 @@ func (l *Log) leaf(r *attack.Record) (AttackLeaf, error) {
 // publicPart is what a record alone says of its leaf.
 func publicPart(r *attack.Record) (AttackLeaf, error) {
 	class := attack.ClassIndex(r.Class)
-	outcome, ok1 := outcomes[r.Outcome]
-	result, ok2 := results[r.Result]
-	risk, ok3 := risks[r.Risk]
-	if class < 0 || !ok1 || !ok2 || !ok3 {
+	outcome, result, risk := place(outcomes, r.Outcome), place(results, r.Result), place(risks, r.Risk)
+	if class < 0 || outcome < 0 || result < 0 || risk < 0 {
 		return AttackLeaf{}, fmt.Errorf("attack %d: unknown class, outcome, result or risk", r.ID)
 	}
 	x := AttackLeaf{
-		Flags: risk, Class: uint16(class), OutcomeResult: outcome*3 + result, Severity: r.Severity,
+		Flags: uint16(risk), Class: uint16(class), OutcomeResult: uint8(outcome*3 + result), Severity: r.Severity,
 		ClosedAt: micro(r.ClosedAt), FirstSeen: micro(r.FirstSeen), LastSeen: micro(r.LastSeen),
 		Packets: r.Packets, PacketsStopped: r.PacketsStopped, Bytes: r.Bytes, BytesStopped: r.BytesStopped,
 		Observations: uint32(min(r.Observations, 1<<32-1)), Proto: r.Target.Proto, Stage: attack.Table()[class].Stage,
@@ -370,9 +395,7 @@ func publicPart(r *attack.Record) (AttackLeaf, error) {
 		x.Port = r.Target.Ports[0]
 	}
 	if len(r.Target.IPs) > 0 {
-		if ip, err := netip.ParseAddr(r.Target.IPs[0]); err == nil {
-			x.Family = 4 + 2*uint8(ip.BitLen()/128)
-		}
+		x.Family = family(r.Target.IPs[0])
 	}
 	return x, nil
 }
@@ -381,6 +404,9 @@ func publicPart(r *attack.Record) (AttackLeaf, error) {
 func techniqueNumber(id string) uint32 {
 	main, sub, _ := strings.Cut(strings.TrimPrefix(id, "T"), ".")
 	n, _ := strconv.ParseUint(main, 10, 16)
+	if sub == "" {
+		return uint32(n * 1000)
+	}
 	m, _ := strconv.ParseUint(sub, 10, 8)
 	return uint32(n*1000 + m)
 }

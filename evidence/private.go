@@ -44,8 +44,11 @@ func newSecrets(seed []byte) secrets {
 }
 
 // salt is that of field i.
-func (s secrets) salt(i int) (out [saltBytes]byte) {
-	out[saltBytes-1] = byte(i)
+func (s secrets) salt(i int) (out [saltBytes]byte) { return s.of(uint64(i)) }
+
+// of is the block that a number makes.
+func (s secrets) of(n uint64) (out [saltBytes]byte) {
+	be.PutUint64(out[saltBytes-8:], n)
 	s.block.Encrypt(out[:], out[:])
 	return out
 }

@@ -133,18 +133,18 @@ func TestNumbersStand(t *testing.T) {
 		}
 	}
 	for n, name := range []string{"foiled", "contained", "observed"} {
-		if int(outcomes[name]) != n {
-			t.Errorf("outcome %s is %d", name, outcomes[name])
+		if place(outcomes, name) != n {
+			t.Errorf("outcome %s is %d", name, place(outcomes, name))
 		}
 	}
 	for n, name := range []string{"succeeded", "failed", "unknown"} {
-		if int(results[name]) != n {
-			t.Errorf("result %s is %d", name, results[name])
+		if place(results, name) != n {
+			t.Errorf("result %s is %d", name, place(results, name))
 		}
 	}
 	for n, name := range []string{"real", "decoy", "none"} {
-		if int(risks[name]) != n {
-			t.Errorf("risk %s is %d", name, risks[name])
+		if place(risks, name) != n {
+			t.Errorf("risk %s is %d", name, place(risks, name))
 		}
 	}
 	names := strings.Fields(`scan enumeration brute-force web-attack exploit malware c2 tunnel dga spoofing lateral-movement credential-access exfiltration flood

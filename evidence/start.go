@@ -20,7 +20,7 @@ func Open(dir string, opt Options) (*Log, error) {
 	if opt.Origin == "" {
 		opt.Origin = "dejpha/" + opt.Kind.String() + "/" + Fingerprint(opt.Key.Verifier("x"))
 	}
-	l := &Log{dir: dir, opt: opt, disk: opt.Disk}
+	l := &Log{dir: dir, opt: opt, disk: opt.Disk, incidents: opt.Key.incidents()}
 	if err := l.identify(); err != nil {
 		return nil, err
 	}

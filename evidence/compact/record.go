@@ -103,7 +103,7 @@ func Append(dst []byte, r *attack.Record, ref func(string) (uint64, bool)) ([]by
 	set(&second, hasSources, len(o.Sources) > 0)
 	set(&second, hasPlace, o.Country != "" || o.ASN != 0)
 	set(&second, hasVLAN, o.VLAN != 0)
-	set(&second, hasGroup, t.Group != groupOf(t))
+	set(&second, hasGroup, !ownGroup(t))
 	set(&second, hasSubject, r.Subject != "")
 	dst = append(dst, Version, first, second, byte(class), byte(state), byte(((outcome*3+result)*3+risk)*2+side), r.Severity, t.Proto)
 	dst = appendTechniques(dst, r.Techniques)
@@ -194,6 +194,29 @@ func appendTarget(dst []byte, t *attack.Target, flags byte) []byte {
 	return dst
 }
 
+// ownGroup says whether the group is that of groupOf, without writing it.
+func ownGroup(t *attack.Target) bool {
+	if len(t.IPs) == 0 {
+		return t.Group == ""
+	}
+	ip, err := netip.ParseAddr(t.IPs[0])
+	if err != nil {
+		return t.Group == ""
+	}
+	var written [64]byte
+	return string(network(ip).AppendTo(written[:0])) == t.Group
+}
+
+// network is what groups a target's addresses.
+func network(ip netip.Addr) netip.Prefix {
+	bits := 64
+	if ip.Is4() {
+		bits = 24
+	}
+	p, _ := ip.Prefix(bits)
+	return p
+}
+
 // groupOf is the group of a target in no zone: the network of its first address.
 func groupOf(t *attack.Target) string {
 	if len(t.IPs) == 0 {
@@ -203,12 +226,7 @@ func groupOf(t *attack.Target) string {
 	if err != nil {
 		return ""
 	}
-	bits := 64
-	if ip.Is4() {
-		bits = 24
-	}
-	p, _ := ip.Prefix(bits)
-	return p.String()
+	return network(ip).String()
 }
 
 func appendAlerts(dst []byte, list []attack.AlertCount, ref func(string) (uint64, bool)) []byte {
