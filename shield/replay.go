@@ -95,7 +95,7 @@ func (s *Setup) recording(name, out string, play func(*engine, *Summary) (damage
 	sum = &Summary{}
 	sealed := Summary{} // the clerk's, until it has ended
 	set := s.settings
-	set.terse = set.config.AttacksOnly
+	set.replay, set.terse = true, set.config.AttacksOnly
 	if set.config.PcapFilename {
 		set.pcapName = name
 	}

@@ -95,6 +95,7 @@ type settings struct {
 	undecided  bool             // nobody is decided against
 	guard      *policy.Guard    // of the configuration; a live run adds the machine's own
 	recording  bool
+	replay     bool  // nobody asks for figures meanwhile
 	terse      bool  // a replay's attacks are told when they close, not when they open
 	live       bool  // every worker has a live source of its own
 	memory     int64 // of one worker

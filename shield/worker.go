@@ -191,7 +191,9 @@ func (w *worker) tick(now int64) {
 	w.now = now
 	w.ending = phaseTick
 	w.flows.Sweep(now)
-	w.gauge()
+	if !w.set.replay {
+		w.gauge()
+	}
 	if w.pressed() {
 		w.flows.Relieve(now, pressedIdle, w.pressed)
 	}
