@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"slices"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/dejpha/dejpha/attack"
@@ -126,6 +128,14 @@ func (s *settings) writes(event string) bool {
 // gcPercent trades time for memory: a third of the live heap may be garbage.
 const gcPercent = 35
 
+// garbage is gcPercent, or what the environment asks for: who has memory to spare lets the collector work less.
+func garbage() int {
+	if n, err := strconv.Atoi(os.Getenv("GOGC")); err == nil && n > 0 {
+		return n
+	}
+	return gcPercent
+}
+
 // NewSetup reads configuration and rules. Errors are the user's, with file and line; refused rules are in Refused.
 func NewSetup(o SetupOptions) (*Setup, error) {
 	c, warnings, err := config.Load(o.ConfigFile, o.Sets)
@@ -134,7 +144,7 @@ func NewSetup(o SetupOptions) (*Setup, error) {
 	}
 	s := &Setup{Config: c, Warnings: warnings, options: o}
 	// The tables are bounded by the configured memory; the collector is told to stay near it, at the price of time.
-	debug.SetGCPercent(gcPercent)
+	debug.SetGCPercent(garbage())
 	debug.SetMemoryLimit(heapLimit(c))
 	workers := o.Workers
 	if workers <= 0 {
@@ -209,7 +219,7 @@ func (o *SetupOptions) ruleset() ruleset.Options {
 
 // load loads, checks and compiles the rules.
 func (s *Setup) load() error {
-	s.rules.Config, s.rules.Options, s.rules.Try, s.rules.Percent = s.Config, s.options.ruleset(), s.try, gcPercent
+	s.rules.Config, s.rules.Options, s.rules.Try, s.rules.Percent = s.Config, s.options.ruleset(), s.try, garbage()
 	s.rules.Settle = s.settle
 	l, err := ruleset.Load(s.Config, s.rules.Options, nil)
 	if err != nil {
