@@ -531,7 +531,7 @@ func (c *checker) private(i int64, want [32]byte, x *AttackLeaf) {
 	if err == nil {
 		p, r, err = openPrivate(sealed, s.seed[:], &c.words)
 	}
-	if err != nil || p.commitment(newSecrets(s.seed[:])) != want {
+	if err != nil || p.commitment(s.seed[:]) != want {
 		c.r.problem("leaf %d: its private part is not what the leaf committed to", i)
 		return
 	}

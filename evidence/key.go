@@ -15,6 +15,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/dejpha/dejpha/evidence/compact"
 	"github.com/dejpha/dejpha/evidence/durable"
 )
 
@@ -100,9 +101,9 @@ func cutLast(s, sep string) (string, string, bool) {
 
 // incidents makes the salts that hide incidents' numbers from those who cannot be shown them: AES-128 of the number, under
 // half of what HMAC makes of the signing key.
-func (k Key) incidents() secrets {
+func (k Key) incidents() compact.Secrets {
 	m := mac(k.seed[:], []byte("incident"))
-	return newSecrets(m[:seedBytes])
+	return compact.NewSecrets(m[:seedBytes])
 }
 
 // mac is HMAC-SHA-256 of a short message under a key of 32 bytes, without the allocations of crypto/hmac.

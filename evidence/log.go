@@ -112,7 +112,7 @@ type Log struct {
 	values             compact.Values
 	seeds              []byte // random bytes not yet used
 	room               []byte
-	incidents          secrets
+	incidents          compact.Secrets
 
 	tree        tree
 	counters    Counters
@@ -258,7 +258,7 @@ func (l *Log) Seal(r *attack.Record, packets []byte) error {
 	if l.keep(err) != nil {
 		return l.err
 	}
-	hidden := l.incidents.of(r.Incident)
+	hidden := l.incidents.Of(r.Incident)
 	salt := hidden[:]
 	p := split(r, salt, &l.values)
 	leaf.Incident = incidentCommitment(p[fieldIncident])
@@ -297,8 +297,8 @@ func (l *Log) hide(p *Private, stored []byte, packetsAt uint64) ([32]byte, error
 	}
 	seed := l.seeds[:seedBytes]
 	l.seeds = l.seeds[seedBytes:]
-	s := newSecrets(seed)
-	s.mask(stored)
+	s := compact.NewSecrets(seed)
+	s.Mask(stored)
 	pos, err := l.put(l.private, stored)
 	if err != nil {
 		return [32]byte{}, err

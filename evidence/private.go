@@ -1,10 +1,7 @@
 package evidence
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +12,7 @@ import (
 
 const (
 	fieldCount = 8
-	saltBytes  = 16
+	saltBytes  = compact.SaltBytes
 	seedBytes  = 16
 )
 
@@ -34,37 +31,6 @@ const (
 // Private is up to eight values; a nil one is absent.
 type Private [fieldCount][]byte
 
-// secrets is what is made of a leaf's seed: AES-128 under it, of the blocks that count the fields for the salts, and of
-// those that count from 2^127 on for the values.
-type secrets struct{ block cipher.Block }
-
-func newSecrets(seed []byte) secrets {
-	block, _ := aes.NewCipher(seed) // 16 bytes: never an error
-	return secrets{block}
-}
-
-// salt is that of field i.
-func (s secrets) salt(i int) (out [saltBytes]byte) { return s.of(uint64(i)) }
-
-// of is the block that a number makes.
-func (s secrets) of(n uint64) (out [saltBytes]byte) {
-	be.PutUint64(out[saltBytes-8:], n)
-	s.block.Encrypt(out[:], out[:])
-	return out
-}
-
-// mask encrypts values in place, or decrypts them: a seed is used for one message only. Integrity comes from the
-// commitment.
-func (s secrets) mask(b []byte) {
-	var count, key [aes.BlockSize]byte
-	for n := uint64(0); len(b) > 0; n++ {
-		count[0] = 0x80
-		be.PutUint64(count[8:], n)
-		s.block.Encrypt(key[:], count[:])
-		b = b[subtle.XORBytes(b, b, key[:]):]
-	}
-}
-
 // FieldCommitment is c_i for a value under its salt; nil is an absent value.
 func FieldCommitment(i int, salt, value []byte) [32]byte {
 	var room [256]byte
@@ -82,14 +48,14 @@ func fieldCommitment(b []byte, i int, salt, value []byte) [32]byte {
 }
 
 // commitment binds all fields under the leaf's seed.
-func (p *Private) commitment(s secrets) [32]byte { return p.commit(s, nil) }
+func (p *Private) commitment(seed []byte) [32]byte { return p.commit(compact.NewSecrets(seed), nil) }
 
 // commit is that, with room for what is hashed.
-func (p *Private) commit(s secrets, room []byte) [32]byte {
+func (p *Private) commit(s compact.Secrets, room []byte) [32]byte {
 	var all [1 + fieldCount*32]byte
 	all[0] = 0x21
 	for i, v := range p {
-		salt := s.salt(i)
+		salt := s.Salt(i)
 		c := fieldCommitment(room[:0], i, salt[:], v)
 		copy(all[1+32*i:], c[:])
 	}
@@ -113,7 +79,7 @@ func (p *Private) append(b []byte) []byte {
 // incident, or the values as they are. Of an attack in its short form the record comes with it, without story and leaf.
 func openPrivate(sealed, seed []byte, words *wordReader) (p Private, r *attack.Record, err error) {
 	b := append([]byte(nil), sealed...)
-	newSecrets(seed).mask(b)
+	compact.NewSecrets(seed).Mask(b)
 	if len(b) > saltBytes && b[0] == compact.Version {
 		x, err := compact.Read(b[:len(b)-saltBytes], words.at)
 		if err != nil {

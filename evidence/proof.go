@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/dejpha/dejpha/evidence/compact"
 )
 
 // Proof shows that one leaf is in the log: whoever holds the log's key can check it without the log.
@@ -222,7 +224,7 @@ func Openings(dir string, leaf int64) (out [fieldCount]Opening, err error) {
 		return out, err
 	}
 	for i, v := range p {
-		salt := newSecrets(s.seed[:]).salt(i)
+		salt := compact.NewSecrets(s.seed[:]).Salt(i)
 		out[i] = Opening{salt[:], v}
 	}
 	return out, nil

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/evidence/compact"
 	"github.com/dejpha/dejpha/evidence/durable"
 )
 
@@ -697,7 +698,7 @@ func TestCommitmentByTheFormat(t *testing.T) {
 	p := Private{[]byte("origin"), nil, {}, []byte("x")}
 	all := []byte{0x21}
 	for i, v := range p {
-		salt := newSecrets(seed).salt(i)
+		salt := compact.NewSecrets(seed).Salt(i)
 		c := FieldCommitment(i, salt[:], v)
 		b := append([]byte{0x20, byte(i)}, aesSalt(seed, byte(i))...)
 		if v != nil {
@@ -708,7 +709,7 @@ func TestCommitmentByTheFormat(t *testing.T) {
 		}
 		all = append(all, c[:]...)
 	}
-	if p.commitment(newSecrets(seed)) != sha256.Sum256(all) {
+	if p.commitment(seed) != sha256.Sum256(all) {
 		t.Error("the commitment is not the hash of its fields")
 	}
 }
@@ -728,7 +729,7 @@ func TestValuesAreMaskedByTheFormat(t *testing.T) {
 		seed, b, want := pattern(16), pattern(n), make([]byte, n)
 		block, _ := aes.NewCipher(seed)
 		cipher.NewCTR(block, append([]byte{0x80}, make([]byte, 15)...)).XORKeyStream(want, b)
-		if newSecrets(seed).mask(b); !bytes.Equal(b, want) {
+		if compact.NewSecrets(seed).Mask(b); !bytes.Equal(b, want) {
 			t.Errorf("%d bytes: %x, want %x", n, b, want)
 		}
 	}

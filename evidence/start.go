@@ -205,7 +205,7 @@ func (l *Log) complete(i int64, b []byte) bool {
 		return true // retention
 	}
 	p, _, err2 := openPrivate(sealed, s.seed[:], &wordReader{dir: l.dir})
-	if err != nil || err2 != nil || p.commitment(newSecrets(s.seed[:])) != want {
+	if err != nil || err2 != nil || p.commitment(s.seed[:]) != want {
 		return false
 	}
 	if s.packets == 0 {

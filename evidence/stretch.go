@@ -92,7 +92,7 @@ func OpenAttack(dir string, leaf int64, x *AttackLeaf) (o Opened, err error) {
 	if err == nil {
 		p, r, err = openPrivate(sealed, s.seed[:], &wordReader{dir: dir})
 	}
-	if err != nil || p.commitment(newSecrets(s.seed[:])) != x.Private {
+	if err != nil || p.commitment(s.seed[:]) != x.Private {
 		return o, wrong("its private part is not what the leaf committed to")
 	}
 	if !p.agrees(r, x, leaf) {

@@ -76,9 +76,16 @@ func (h *held) text(at uint64) (string, error) {
 	return h.list[at], nil
 }
 
+func rounds() int {
+	if testing.Short() {
+		return 1000
+	}
+	return 20000
+}
+
 func TestShortFormGivesTheRecordBack(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for i := range 20000 {
+	for i := range rounds() {
 		x, h := made(r), held{}
 		b, err := Append(nil, &x, h.ref)
 		if err != nil {
@@ -99,7 +106,7 @@ func TestShortFormGivesTheRecordBack(t *testing.T) {
 func TestValuesAreThoseOfEncodingJSON(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var v Values
-	for range 20000 {
+	for range rounds() {
 		x := made(r)
 		v.Append(&x)
 		rest := x
