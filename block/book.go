@@ -138,7 +138,17 @@ func (b *Book) full(p netip.Prefix) bool {
 	return b.nets >= b.sizes.Prefixes
 }
 
+// fill makes room for so many blocks, which are put in and not remembered as changes until mark.
+func (b *Book) fill(blocks int) {
+	b.entries = make(map[netip.Prefix]Entry, blocks)
+	b.ends = make(ends, 0, blocks)
+	b.was.entries = nil
+}
+
 func (b *Book) touch(p netip.Prefix) {
+	if b.was.entries == nil {
+		return
+	}
 	if _, ok := b.was.entries[p]; !ok {
 		b.was.entries[p] = b.entries[p]
 	}

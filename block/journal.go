@@ -21,7 +21,10 @@ import (
 const (
 	lineMax    = 64 << 10
 	lineUsual  = 160
+	lineLong   = 256      // of a block, rather more than less
+	blocksMost = 1 << 23  // room is made for at once, whatever the file's size says
 	pendingMax = 32 << 20 // bytes that wait for a slow disk; past it the file is written anew instead
+	anewAtOnce = 1 << 15  // blocks up to which the file is written anew before the start goes on
 	slack      = 4096     // lines more than twice what is in force, before it is written anew
 )
 
@@ -44,11 +47,12 @@ type saved struct {
 	guard   map[netip.Prefix]Guarded
 	limits  map[LimitKey]Limit
 	damaged int // lines that cannot be read
+	scribe  scribe
 }
 
 // readJournal reads what a Keeper left. A file that is not there is empty; of a damaged one what can be read counts.
 func readJournal(path string) (*saved, error) {
-	s := &saved{"", map[netip.Prefix]Entry{}, map[netip.Prefix]Guarded{}, map[LimitKey]Limit{}, 0}
+	s := &saved{blocks: map[netip.Prefix]Entry{}, guard: map[netip.Prefix]Guarded{}, limits: map[LimitKey]Limit{}}
 	if path == "" {
 		return s, nil
 	}
@@ -60,6 +64,9 @@ func readJournal(path string) (*saved, error) {
 		return nil, fmt.Errorf("reading what is blocked: %w", err)
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil {
+		s.blocks = make(map[netip.Prefix]Entry, min(info.Size()/lineLong, blocksMost))
+	}
 	return s, s.read(f)
 }
 
@@ -89,6 +96,15 @@ func (s *saved) read(from io.Reader) error {
 }
 
 func (s *saved) line(text []byte) bool {
+	if e, ok := s.scribe.read(text); ok {
+		p, err := Normal(e.Prefix)
+		if err != nil {
+			return false
+		}
+		e.Prefix = p
+		s.blocks[p] = e
+		return true
+	}
 	var l line
 	if json.Unmarshal(text, &l) != nil {
 		return false
@@ -178,11 +194,21 @@ type journal struct {
 	live int
 }
 
-// openJournal writes the file anew. id: State.ID of the maps that hold what it says; "": they may not.
+// openJournal writes the file anew: a large one beside the start, for a slow disk would hold that up for long, and until it is
+// written the old one says what it said when the process before this ended. id: State.ID of the maps that hold what it
+// says; "": they may not.
 func openJournal(disk *durable.Disk, path, id string, all func() image) (*journal, error) {
 	j := &journal{disk: disk, path: path, id: id, all: all, gone: make(chan struct{})}
 	j.wake = sync.NewCond(&j.mu)
-	if err := j.rewrite(j.take()); err != nil {
+	s := j.take()
+	var err error
+	if len(s.blocks) > anewAtOnce {
+		j.anew = true
+		j.file, err = disk.OpenAppend(path) // nothing is added to it, but it could be
+	} else {
+		err = j.rewrite(s)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("writing what is blocked: %w", err)
 	}
 	go j.run()
@@ -214,12 +240,14 @@ func (j *journal) add(c *Changes) {
 	for _, p := range slices.Concat(c.Ended, c.Unblock) {
 		put(line{Unblock: p.String()})
 	}
-	for _, e := range c.Block {
-		put(line{Block: &e})
+	var w scribe
+	for i := range c.Block {
+		out = w.append(out, &c.Block[i])
 	}
-	for _, e := range c.Change {
-		put(line{Block: &e})
+	for i := range c.Change {
+		out = w.append(out, &c.Change[i])
 	}
+	n += len(c.Block) + len(c.Change)
 	for _, key := range c.Unlimit {
 		put(line{Unlimit: &key})
 	}
@@ -344,7 +372,11 @@ func (j *journal) take() image {
 
 // text is the picture as a journal of its own, and how many lines that is.
 func (s image) text() (out []byte, lines int) {
-	out = make([]byte, 0, lineUsual*(len(s.blocks)+len(s.guard)+len(s.limits)+2))
+	size := lineUsual * (len(s.guard) + len(s.limits) + 2)
+	for i := range s.blocks {
+		size += room(&s.blocks[i])
+	}
+	out = make([]byte, 0, size)
 	out, lines = append(out, "{\"dejpha_blocks\":1}\n"...), 1
 	put := func(l line) {
 		text, err := json.Marshal(l)
@@ -356,9 +388,11 @@ func (s image) text() (out []byte, lines int) {
 	for _, g := range s.guard {
 		put(line{Allow: &g})
 	}
-	for _, e := range s.blocks {
-		put(line{Block: &e})
+	var w scribe
+	for i := range s.blocks {
+		out = w.append(out, &s.blocks[i])
 	}
+	lines += len(s.blocks)
 	for _, l := range s.limits {
 		put(line{Limit: &l})
 	}

@@ -134,6 +134,7 @@ func (k *Keeper) reconcile(saved *saved) {
 	for _, g := range want.guard {
 		k.refusal(k.book.Guard(g, now))
 	}
+	k.book.fill(len(want.blocks))
 	for _, e := range want.blocks {
 		if _, err := k.book.Block(e, now); err != nil {
 			k.refusal(err)

@@ -481,7 +481,7 @@ func FuzzJournal(f *testing.F) {
 	f.Add([]byte("{\"allow\":{\"prefix\":\"2001:db8::/32\",\"until\":9,\"why\":\"x\"}}\n{\"disallow\":\"2001:db8::/32\"}\n{\"limit\":{\"target\":\"10.0.0.0/8\",\"kind\":1,\"rate\":1,\"until\":7}}\n{\"id\":\"k\"}\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		read := func(text []byte) *saved {
-			s := &saved{"", map[netip.Prefix]Entry{}, map[netip.Prefix]Guarded{}, map[LimitKey]Limit{}, 0}
+			s := &saved{blocks: map[netip.Prefix]Entry{}, guard: map[netip.Prefix]Guarded{}, limits: map[LimitKey]Limit{}}
 			if err := s.read(bytes.NewReader(text)); err != nil {
 				t.Fatal(err)
 			}

@@ -25,7 +25,8 @@ func cmdAttacker(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(s.newHost(args[0], args[1]))
 }
 
-// cmdAttack: attack [-for TIME] NAME TOOL ARGS...
+// cmdAttack: attack [-for TIME|-beside] NAME TOOL ARGS...
+// One that is told to go on beside the story ends with it.
 // How a tool ends is not asked: one that is stopped by the shield fails. With `!` it must not even start its work: no.
 func cmdAttack(ts *testscript.TestScript, neg bool, args []string) {
 	s, span := of(ts), longest
@@ -34,8 +35,12 @@ func cmdAttack(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		span, args = d, args[2:]
 	}
+	beside := len(args) > 2 && args[0] == "-beside"
+	if beside {
+		args = args[1:]
+	}
 	if neg || len(args) < 2 || s.hosts[args[0]] == "" {
-		ts.Fatalf("usage: attack [-for TIME] NAME TOOL ARGS...; NAME is an attacker of this story")
+		ts.Fatalf("usage: attack [-for TIME|-beside] NAME TOOL ARGS...; NAME is an attacker of this story")
 	}
 	began := time.Now()
 	p, err := s.start(args[0], "tool-"+args[0]+".out", args[1:]...)
@@ -50,6 +55,9 @@ func cmdAttack(ts *testscript.TestScript, neg bool, args []string) {
 		s.t.Skip(fmt.Sprintf("needs %s (Debian package %s)", args[1], pkg))
 	}
 	ts.Check(err)
+	if beside {
+		return
+	}
 	if !p.wait(span) {
 		p.kill()
 	}

@@ -1,7 +1,15 @@
 package e2e
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -35,7 +43,8 @@ events { worker_connections 4096; }
 http {
   access_log off; default_type text/html;
   client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
-  server { listen 10.20.0.80:80; listen [fd20::80]:80; root {dir}/www;
+  server { listen 10.20.0.80:80; listen [fd20::80]:80; listen 10.20.0.80:443 ssl; root {dir}/www;
+    ssl_certificate {dir}/web.crt; ssl_certificate_key {dir}/web.key;
     location = /item { return 200 "<html><body>item<form action=/item><input name=id></form><a href=/item?id=1>one</a></body></html>"; }
     location = /login { return 401 "no\n"; }
     location = /upload { proxy_pass http://10.20.0.80/item; }
@@ -43,7 +52,7 @@ http {
 }
 `,
 		"www/index.html": "<html><body>hello <a href=/item?id=1>item</a></body></html>\n",
-	}, nil, []string{"nginx", "-p", "{dir}", "-c", "{dir}/nginx.conf"}, []int{80}},
+	}, certify, []string{"nginx", "-p", "{dir}", "-c", "{dir}/nginx.conf"}, []int{80}},
 
 	"ssh": {"/usr/sbin/sshd", "openssh-server", map[string]string{
 		"sshd.conf": `HostKey {dir}/hostkey
@@ -171,6 +180,25 @@ maillog_file_prefixes = /tmp, {dir}
 `,
 		"postfix/spool/private/.keep": "", "postfix/data/.keep": "", "maildir/.keep": "",
 	}, prepareMail, []string{"dovecot", "-F", "-c", "{dir}/dovecot.conf"}, []int{143, 110}},
+}
+
+// certify makes the web server's key and the certificate that it gives itself.
+func certify(s *story) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	t := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "www.example.org"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
+	if err != nil {
+		return err
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(filepath.Join(s.dir, "web.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o644),
+		os.WriteFile(filepath.Join(s.dir, "web.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
 }
 
 // prepareMail starts postfix beside dovecot, which tells it who may send.

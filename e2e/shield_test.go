@@ -52,6 +52,7 @@ func cmdShield(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if args[0] == "kill" {
 		s.shield.kill()
+		_ = os.Remove(filepath.Join(s.shield.state, "dejpha.socket")) // what it leaves must not pass for the next one's
 		return
 	}
 	if args[0] == "stop" {
@@ -78,7 +79,10 @@ func (s *story) startShield(args []string) error {
 		text = append(text, acting...)
 	}
 	state := filepath.Join(s.dir, "state")
-	if err := os.WriteFile(config, append(text, "state: "+state+"\n"...), 0o644); err != nil {
+	if !bytes.Contains(text, []byte("\nstate:")) { // it may be started again
+		text = append(text, "state: "+state+"\n"...)
+	}
+	if err := os.WriteFile(config, text, 0o644); err != nil {
 		return err
 	}
 	if keep := os.Getenv("DEJPHA_E2E_KEEP"); keep != "" { // what was on the wire, for replay
