@@ -228,7 +228,7 @@ func (a *auditor) sample() error {
 // name is what a person calls a claimed attack.
 func (a *auditor) name(d drawn) string {
 	x := evidence.AttackLeaf{Class: uint16(a.cells[d.cell] / 54), OutcomeResult: uint8(a.cells[d.cell] / 6 % 9), Flags: uint16(a.cells[d.cell] / 2 % 3)}
-	r := x.Public(-1)
+	r := evidence.Public(&x, -1)
 	return fmt.Sprintf("%s %s %s %s of cell %d, number %d", r.Class, r.Outcome, r.Result, r.Risk, a.cells[d.cell], d.ordinal)
 }
 

@@ -216,7 +216,7 @@ func TestLiesAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	cell := x.Cell()
-	r := x.Public(0)
+	r := evidence.Public(&x, 0)
 	of := claim.Select{Class: []string{r.Class}, Outcome: []string{r.Outcome}, Result: []string{r.Result}, Risk: []string{r.Risk}, Side: []string{r.Side}}
 	lies := map[string]struct {
 		tell  func(i int, b []byte) []byte

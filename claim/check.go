@@ -151,8 +151,8 @@ func (c *Claim) leaf(l *Leaf, p *evidence.Checkpoint) (*evidence.TotalsLeaf, err
 	if err != nil {
 		return nil, errors.New("it is no totals leaf")
 	}
-	if t.LogKind().String() != c.Log.Kind {
-		return nil, fmt.Errorf("it is of a %s log, the claim says %s", t.LogKind(), c.Log.Kind)
+	if evidence.KindOf(t).String() != c.Log.Kind {
+		return nil, fmt.Errorf("it is of a %s log, the claim says %s", evidence.KindOf(t), c.Log.Kind)
 	}
 	if Time(t.Time) > timeMax {
 		return nil, errors.New("its time lies past the year 9999")

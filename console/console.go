@@ -208,7 +208,7 @@ func (c *Console) forgetErased() error {
 		if err != nil {
 			return err
 		}
-		if err := c.index.PutErased([]attack.Record{x.Public(leaf)}); err != nil {
+		if err := c.index.PutErased([]attack.Record{evidence.Public(&x, leaf)}); err != nil {
 			return err
 		}
 	}

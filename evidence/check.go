@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/evidence/leaves"
 )
 
 // Report is what a check of the files alone found.
@@ -24,10 +25,10 @@ type Report struct {
 	Public        bool   // private parts and packets were left closed
 	Beyond        int64  // whole leaves past it: sealed by nothing yet
 	Root          string
-	Cosigned      int64             // leaves of the newest checkpoint that witnesses signed, too; 0: there is none
-	Attacks       uint64            // counted, net of withdrawals
-	ByClass       [classes]uint64   // attack.Table's order
-	Counters      map[uint16]uint64 // by counter id
+	Cosigned      int64                  // leaves of the newest checkpoint that witnesses signed, too; 0: there is none
+	Attacks       uint64                 // counted, net of withdrawals
+	ByClass       [leaves.Classes]uint64 // attack.Table's order
+	Counters      map[uint16]uint64      // by counter id
 	TotalsLeaves  uint64
 	Ledger        Ledger
 	Retained      uint64 // files of packets, private parts and records that fell to retention, as the log says
@@ -294,25 +295,25 @@ func (c *checker) leaf(i int64, pos uint64, b []byte) error {
 
 // judge holds a leaf to those before it.
 func (c *checker) judge(i int64, b []byte) {
-	if b[0] != typeTotals && (i == 0 || c.last != nil && c.last.Flags&flagStop != 0 && c.lastAt == i-1) {
+	if b[0] != leaves.TypeTotals && (i == 0 || c.last != nil && c.last.Flags&leaves.FlagStop != 0 && c.lastAt == i-1) {
 		c.r.problem("leaf %d: the log goes on without a leaf that says it was started", i)
 	}
 	c.lastType = b[0]
 	switch b[0] {
-	case typeAttack:
+	case leaves.TypeAttack:
 		c.attack(i, b)
-	case typeTotals:
+	case leaves.TypeTotals:
 		c.totals(i, b)
 		c.unhidden(i)
-	case typeEvent:
+	case leaves.TypeEvent:
 		c.event(i, b)
-	case typeCorrection:
+	case leaves.TypeCorrection:
 		c.correction(i, b)
 	}
 }
 
 func (c *checker) attack(i int64, b []byte) {
-	x, err := decodeAttack(b)
+	x, err := leaves.DecodeAttack(b)
 	if err != nil {
 		c.r.problem("leaf %d is malformed", i)
 		return
@@ -325,8 +326,8 @@ func (c *checker) attack(i int64, b []byte) {
 		c.r.problem("leaf %d: closed before the totals leaf that precedes it", i)
 	}
 	c.latest = max(c.latest, x.ClosedAt)
-	c.counts.overflow(x.Flags, x.Class)
-	if x.Flags&flagOverflow != 0 {
+	c.counts.Overflow(x.Flags, x.Class)
+	if x.Flags&leaves.FlagOverflow != 0 {
 		c.r.Overflow++
 	}
 	if x.Ruleset != c.ruleset && x.Ruleset != [32]byte{} {
@@ -339,7 +340,7 @@ func (c *checker) attack(i int64, b []byte) {
 }
 
 func (c *checker) totals(i int64, b []byte) {
-	t, err := decodeTotals(b)
+	t, err := leaves.DecodeTotals(b)
 	if err != nil {
 		c.r.problem("leaf %d is malformed", i)
 		return
@@ -348,11 +349,11 @@ func (c *checker) totals(i int64, b []byte) {
 	if t.Number != c.number || int64(t.Previous) != max(c.lastAt, 0) {
 		c.r.problem("leaf %d: totals leaf %d follows %d", i, t.Number, int64(c.number)-1)
 	}
-	c.counts.start(t.Flags, max(c.lastTime, c.latest), t.Time)
+	c.counts.Start(t.Flags, max(c.lastTime, c.latest), t.Time)
 	if c.plain = c.plain || i == 0 && t.Counters[CounterStarts] == 0; c.plain {
-		c.counts.cellsOnly()
+		c.counts.CellsOnly()
 	}
-	if t.Flags&flagStart != 0 {
+	if t.Flags&leaves.FlagStart != 0 {
 		c.started = t.Time
 	}
 	if t.Counters != c.counts {
@@ -368,15 +369,15 @@ func (c *checker) totals(i int64, b []byte) {
 		c.r.problem("leaf %d: the packet ledger does not balance", i)
 	}
 	if c.last != nil {
-		for k, v := range t.Ledger.fields() {
-			if v < c.last.Ledger.fields()[k] {
+		for k, v := range t.Ledger.Fields() {
+			if v < c.last.Ledger.Fields()[k] {
 				c.r.problem("leaf %d: the packet ledger goes back", i)
 				break
 			}
 		}
 	}
-	if Kind(t.Flags>>kindShift&3).String() != c.form.Kind {
-		c.r.problem("leaf %d: of a %s log in a %s log", i, Kind(t.Flags>>kindShift&3), c.form.Kind)
+	if Kind(t.Flags>>leaves.KindShift&3).String() != c.form.Kind {
+		c.r.problem("leaf %d: of a %s log in a %s log", i, Kind(t.Flags>>leaves.KindShift&3), c.form.Kind)
 	}
 	c.start(i, t)
 	if c.table != t.TableID {
@@ -396,8 +397,8 @@ func (c *checker) totals(i int64, b []byte) {
 
 // start judges what a totals leaf says of a start: the first one says so, one after a stop is clean, any other unclean.
 func (c *checker) start(i int64, t *TotalsLeaf) {
-	stopped := c.last != nil && c.last.Flags&flagStop != 0 && c.lastAt == i-1
-	started, unclean := t.Flags&flagStart != 0, t.Flags&flagUnclean != 0
+	stopped := c.last != nil && c.last.Flags&leaves.FlagStop != 0 && c.lastAt == i-1
+	started, unclean := t.Flags&leaves.FlagStart != 0, t.Flags&leaves.FlagUnclean != 0
 	switch {
 	case (i == 0 || stopped) && (!started || unclean), started && i > 0 && !stopped && !unclean, unclean && !started:
 		c.r.problem("leaf %d: what it says of a start is not what the leaves before it show", i)
@@ -423,7 +424,7 @@ func stamp(us uint64) string {
 }
 
 func (c *checker) event(i int64, b []byte) {
-	e, err := decodeEvent(b)
+	e, err := leaves.DecodeEvent(b)
 	if err != nil {
 		c.r.problem("leaf %d is malformed", i)
 		return
@@ -432,7 +433,7 @@ func (c *checker) event(i int64, b []byte) {
 		c.r.problem("leaf %d: its time lies before the totals leaf that precedes it", i)
 	}
 	c.latest = max(c.latest, e.Time)
-	c.counts.event(&e, c.started)
+	c.counts.Event(&e, c.started)
 	if e.Attack > uint64(i) {
 		c.r.problem("leaf %d belongs to a later leaf", i)
 	}
@@ -467,7 +468,7 @@ func (c *checker) event(i int64, b []byte) {
 }
 
 func (c *checker) correction(i int64, b []byte) {
-	x, err := decodeCorrection(b)
+	x, err := leaves.DecodeCorrection(b)
 	cell := -1
 	if err == nil && x.Attack < uint64(i) {
 		cell = c.cellOf(int64(x.Attack))
@@ -478,7 +479,7 @@ func (c *checker) correction(i int64, b []byte) {
 	}
 	c.counts[2*cell+1]++
 	c.cells[int64(x.Attack)] = -1
-	if x.Cell < cells {
+	if x.Cell < leaves.Cells {
 		c.counts[2*x.Cell]++
 		c.cells[int64(x.Attack)] = int(x.Cell)
 	}
@@ -493,7 +494,7 @@ func (c *checker) cellOf(leaf int64) int {
 	if err != nil {
 		return -1
 	}
-	x, err := decodeAttack(b)
+	x, err := leaves.DecodeAttack(b)
 	if err != nil {
 		return -1
 	}
@@ -578,7 +579,7 @@ func (c *checker) finish(end scanned) {
 	if c.slots != nil && c.slots.size < c.point.Size*slotBytes {
 		c.r.problem("seeds is too short")
 	}
-	if c.point.Size > 0 && c.lastType != typeTotals {
+	if c.point.Size > 0 && c.lastType != leaves.TypeTotals {
 		c.r.problem("the checkpoint's last leaf is no totals leaf")
 	}
 	for _, i := range c.withheld {
@@ -592,10 +593,10 @@ func (c *checker) finish(end scanned) {
 			continue
 		}
 		c.r.Counters[uint16(id)] = v
-		if id >= 2*cells {
+		if id >= 2*leaves.Cells {
 			continue
 		}
-		class := id / (2 * cells / classes)
+		class := id / (2 * leaves.Cells / leaves.Classes)
 		if id%2 == 0 {
 			c.r.Attacks += v
 			c.r.ByClass[class] += v

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/evidence/leaves"
 )
 
 // slot is one leaf's line in the file seeds.
@@ -83,7 +84,7 @@ func ReadPackets(dir string, leaf int64) ([]byte, error) {
 
 // ReadRecord is the sealed attack of a leaf, as eve shows it; ErrErased for a leaf of another kind, too.
 func ReadRecord(dir string, leaf int64) (attack.Record, error) {
-	if b, err := ReadLeaf(dir, leaf); err == nil && len(b) > 0 && b[0] != typeAttack {
+	if b, err := ReadLeaf(dir, leaf); err == nil && len(b) > 0 && b[0] != leaves.TypeAttack {
 		return attack.Record{}, ErrErased
 	}
 	return readRecordOf(dir, leaf, &wordReader{dir: dir})
@@ -111,7 +112,7 @@ func Sealed(dir string, from int64, do func(r attack.Record, erased bool) error)
 		if i < from {
 			return nil
 		}
-		if b[0] != typeAttack {
+		if b[0] != leaves.TypeAttack {
 			if r, ok := authorised(dir, i, b); ok {
 				return do(r, false)
 			}
@@ -124,18 +125,18 @@ func Sealed(dir string, from int64, do func(r attack.Record, erased bool) error)
 		if !errors.Is(err, ErrErased) {
 			return err
 		}
-		l, err := decodeAttack(b)
+		l, err := leaves.DecodeAttack(b)
 		if err != nil {
 			return &CorruptError{fmt.Sprintf("leaf %d cannot be read", i)}
 		}
-		return do(l.Public(i), true)
+		return do(Public(&l, i), true)
 	})
 	return err
 }
 
 // authorised is the record of an event leaf that tells of authorised traffic; false if it is none, or erased.
 func authorised(dir string, leaf int64, b []byte) (r attack.Record, ok bool) {
-	if e, err := decodeEvent(b); err != nil || e.Code != CodeAuthorised {
+	if e, err := leaves.DecodeEvent(b); err != nil || e.Code != CodeAuthorised {
 		return r, false
 	}
 	p, err := ReadPrivate(dir, leaf)
@@ -168,7 +169,7 @@ func Records(dir string, from int64) ([]attack.Record, error) {
 }
 
 // Public is what a leaf alone says of its attack, as it is left when the private part is erased.
-func (l *AttackLeaf) Public(leaf int64) attack.Record {
+func Public(l *AttackLeaf, leaf int64) attack.Record {
 	name := func(names []string, n uint16) string {
 		if int(n) < len(names) {
 			return names[n]
@@ -177,13 +178,13 @@ func (l *AttackLeaf) Public(leaf int64) attack.Record {
 	}
 	r := attack.Record{
 		State: "closed", Class: attack.Table()[l.Class].Name, Severity: l.Severity, Outcome: name(outcomes, uint16(l.OutcomeResult/3)), Result: name(results, uint16(l.OutcomeResult%3)),
-		Side: attack.Outside, Overflow: l.Flags&flagOverflow != 0, EndOfInput: l.Flags&flagEnd != 0,
+		Side: attack.Outside, Overflow: l.Flags&leaves.FlagOverflow != 0, EndOfInput: l.Flags&leaves.FlagEnd != 0,
 		FirstSeen: int64(l.FirstSeen) * 1000, LastSeen: int64(l.LastSeen) * 1000, ClosedAt: int64(l.ClosedAt) * 1000, OpenedAt: int64(l.FirstSeen) * 1000,
 		Observations: uint64(l.Observations), Packets: l.Packets, Bytes: l.Bytes, PacketsStopped: l.PacketsStopped, BytesStopped: l.BytesStopped,
 		Evidence: attack.Evidence{Leaf: leaf}, Story: "Who and what it was is erased; that it was, and how it was counted, stays proven.",
 	}
-	r.Risk = name(risks, l.Flags&flagRisk)
-	if l.Flags&flagSide != 0 {
+	r.Risk = name(risks, l.Flags&leaves.FlagRisk)
+	if l.Flags&leaves.FlagSide != 0 {
 		r.Side = attack.Inside
 	}
 	if main, sub := l.Technique/1000, l.Technique%1000; sub != 0 {

@@ -27,6 +27,7 @@ import (
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence/compact"
 	"github.com/dejpha/dejpha/evidence/durable"
+	"github.com/dejpha/dejpha/evidence/leaves"
 )
 
 // Kind of a log, fixed at its creation.
@@ -195,7 +196,7 @@ func ReadRules(dir string, leaf int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := decodeAttack(b)
+	a, err := leaves.DecodeAttack(b)
 	if err != nil || a.Ruleset == [32]byte{} {
 		return nil, err
 	}
@@ -238,10 +239,10 @@ func (l *Log) Seal(r *attack.Record, packets []byte) error {
 	if r.Authorised {
 		return l.keep(errors.New("authorised traffic is never counted"))
 	}
-	if err := l.clock(micro(r.ClosedAt)); err != nil {
+	if err := l.clock(leaves.Micro(r.ClosedAt)); err != nil {
 		return err
 	}
-	if micro(r.ClosedAt) < l.totalsTime { // resumed after its gap had passed: it is counted when the log hears of it
+	if leaves.Micro(r.ClosedAt) < l.totalsTime { // resumed after its gap had passed: it is counted when the log hears of it
 		r.ClosedAt = int64(l.totalsTime) * 1000
 	}
 	var at uint64
@@ -274,8 +275,8 @@ func (l *Log) Seal(r *attack.Record, packets []byte) error {
 	}
 	r.Evidence.Leaf = l.tree.size
 	l.counters[2*leaf.Cell()] = leaf.Ordinal
-	l.counters.overflow(leaf.Flags, leaf.Class)
-	l.scratch = leaf.append(l.scratch[:0])
+	l.counters.Overflow(leaf.Flags, leaf.Class)
+	l.scratch = leaf.Append(l.scratch[:0])
 	if len(l.pending) == 0 {
 		l.waiting = r.ClosedAt
 	}
@@ -373,14 +374,14 @@ func publicPart(r *attack.Record) (AttackLeaf, error) {
 	}
 	x := AttackLeaf{
 		Flags: uint16(risk), Class: uint16(class), OutcomeResult: uint8(outcome*3 + result), Severity: r.Severity,
-		ClosedAt: micro(r.ClosedAt), FirstSeen: micro(r.FirstSeen), LastSeen: micro(r.LastSeen),
+		ClosedAt: leaves.Micro(r.ClosedAt), FirstSeen: leaves.Micro(r.FirstSeen), LastSeen: leaves.Micro(r.LastSeen),
 		Packets: r.Packets, PacketsStopped: r.PacketsStopped, Bytes: r.Bytes, BytesStopped: r.BytesStopped,
 		Observations: uint32(min(r.Observations, 1<<32-1)), Proto: r.Target.Proto, Stage: attack.Table()[class].Stage,
 	}
 	for _, f := range []struct {
 		is   bool
 		flag uint16
-	}{{r.Side == attack.Inside, flagSide}, {r.Overflow, flagOverflow}, {r.EndOfInput, flagEnd}} {
+	}{{r.Side == attack.Inside, leaves.FlagSide}, {r.Overflow, leaves.FlagOverflow}, {r.EndOfInput, leaves.FlagEnd}} {
 		if f.is {
 			x.Flags |= f.flag
 		}
@@ -411,15 +412,13 @@ func techniqueNumber(id string) uint32 {
 	return uint32(n*1000 + m)
 }
 
-func micro(ns int64) uint64 { return uint64(max(ns, 0) / 1000) }
-
 // Event appends what is not counted and must not be missing. attackLeaf is the leaf it belongs to, or -1;
 // data is public (at most 60,000 bytes are kept), hidden is private and may be nil.
 func (l *Log) Event(code Code, now int64, attackLeaf int64, data, hidden []byte) error {
 	if l.err != nil {
 		return l.err
 	}
-	if err := l.clock(micro(now)); err != nil {
+	if err := l.clock(leaves.Micro(now)); err != nil {
 		return err
 	}
 	return l.event(code, attackLeaf, data, hidden)
@@ -434,8 +433,8 @@ func (l *Log) event(code Code, attackLeaf int64, data, hidden []byte) error {
 			return l.err
 		}
 	}
-	l.counters.event(&e, l.started)
-	return l.append(e.append(nil))
+	l.counters.Event(&e, l.started)
+	return l.append(e.Append(nil))
 }
 
 // Totals hands on the ledger of this run and the clock, ns; a totals leaf is written when a minute is over.
@@ -443,12 +442,8 @@ func (l *Log) Totals(ledger Ledger, now int64) error {
 	if l.err != nil {
 		return l.err
 	}
-	l.ledger = l.base.plus(ledger)
-	return l.clock(micro(now))
-}
-
-func (l Ledger) plus(o Ledger) Ledger {
-	return Ledger{l.Received + o.Received, l.Inspected + o.Inspected, l.Bypassed + o.Bypassed, l.KernelDrops + o.KernelDrops, l.Shed + o.Shed, l.Undecodable + o.Undecodable}
+	l.ledger = l.base.Plus(ledger)
+	return l.clock(leaves.Micro(now))
 }
 
 // clock moves the log's clock on, writes the start leaf and, when a minute is over, a totals leaf at its end.
@@ -482,7 +477,7 @@ func (l *Log) begin(now uint64) error {
 	if l.number == 0 {
 		from, l.time = now, now
 	}
-	l.counters.start(l.start, from, l.time)
+	l.counters.Start(l.start, from, l.time)
 	l.started = l.time
 	if err := l.totals(l.start, l.time); err != nil {
 		return err
@@ -507,18 +502,18 @@ func (l *Log) silence(from, to uint64) error {
 // totals appends a totals leaf.
 func (l *Log) totals(flags uint16, now uint64) error {
 	if l.plain {
-		l.counters.cellsOnly()
+		l.counters.CellsOnly()
 	}
-	t := TotalsLeaf{Flags: flags | uint16(l.opt.Kind)<<kindShift, Number: l.number, Previous: uint64(l.lastTotals),
+	t := TotalsLeaf{Flags: flags | uint16(l.opt.Kind)<<leaves.KindShift, Number: l.number, Previous: uint64(l.lastTotals),
 		Time: now, Ledger: l.ledger, Cosigned: l.cosigned, TableID: l.table, Counters: l.counters}
 	l.number++
 	l.lastTotals, l.totalsTime, l.sinceTotals = l.tree.size, now, -1
-	return l.append(t.append(nil))
+	return l.append(t.Append(nil))
 }
 
 // append adds one entry to the log's buffers and tree.
 func (l *Log) append(b []byte) error {
-	if len(b) > entryMax {
+	if len(b) > leaves.EntryMax {
 		return l.keep(fmt.Errorf("leaf of %d bytes", len(b)))
 	}
 	if l.entries.full() { // the old file is synced when the new one begins: what its leaves hide must be safe by then
@@ -666,7 +661,7 @@ func (l *Log) Records(from int64) ([]attack.Record, error) { return Records(l.di
 func (l *Log) Close() ([]attack.Record, error) {
 	var done []attack.Record
 	if l.err == nil {
-		done, _ = l.flush(flagStop)
+		done, _ = l.flush(leaves.FlagStop)
 	}
 	l.letGo()
 	return done, l.err

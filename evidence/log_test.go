@@ -17,6 +17,7 @@ import (
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence/durable"
+	"github.com/dejpha/dejpha/evidence/leaves"
 )
 
 const t0 = int64(1_700_000_000e9)
@@ -378,38 +379,38 @@ func TestEraseAndRetain(t *testing.T) {
 }
 
 func TestKnownLeaves(t *testing.T) {
-	l := AttackLeaf{Flags: flagSide, Class: 13, OutcomeResult: 8, Severity: 2, Ordinal: 1, ClosedAt: 2, Technique: techniqueNumber("T1110.001"), Port: 443}
-	b := l.append(nil)
+	l := AttackLeaf{Flags: leaves.FlagSide, Class: 13, OutcomeResult: 8, Severity: 2, Ordinal: 1, ClosedAt: 2, Technique: techniqueNumber("T1110.001"), Port: 443}
+	b := l.Append(nil)
 	if len(b) != 200 || hex.EncodeToString(b[:16]) != "01010004000d08020000000000000001" || hex.EncodeToString(b[80:92]) != "0010eff100000000"+"0000"+"01bb" {
 		t.Errorf("%d bytes, %x %x", len(b), b[:16], b[80:92])
 	}
 	if want := (((13*3+2)*3+2)*3+0)*2 + 1; l.Cell() != want {
 		t.Errorf("cell %d, want %d", l.Cell(), want)
 	}
-	tl := TotalsLeaf{Flags: flagStart, Number: 3, Previous: 9, Time: 5}
+	tl := TotalsLeaf{Flags: leaves.FlagStart, Number: 3, Previous: 9, Time: 5}
 	tl.Counters[0], tl.Counters[10] = 1, 300
-	if b := tl.append(nil); len(b) != 151 || hex.EncodeToString(b[144:]) != "0002"+"0001"+"09ac02" {
+	if b := tl.Append(nil); len(b) != 151 || hex.EncodeToString(b[144:]) != "0002"+"0001"+"09ac02" {
 		t.Errorf("totals: %d bytes, %x", len(b), b[144:])
 	}
 }
 
 func FuzzLeaves(f *testing.F) {
-	f.Add((&AttackLeaf{Ordinal: 1}).append(nil))
+	f.Add((&AttackLeaf{Ordinal: 1}).Append(nil))
 	tl := TotalsLeaf{Number: 1}
 	tl.Counters[5] = 7
-	f.Add(tl.append(nil))
-	f.Add((&EventLeaf{Code: CodeGap, Data: []byte("x")}).append(nil))
+	f.Add(tl.Append(nil))
+	f.Add((&EventLeaf{Code: CodeGap, Data: []byte("x")}).Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if l, err := decodeAttack(b); err == nil && !bytes.Equal(l.append(nil), b) {
+		if l, err := leaves.DecodeAttack(b); err == nil && !bytes.Equal(l.Append(nil), b) {
 			t.Error("attack leaf does not encode back")
 		}
-		if l, err := decodeTotals(b); err == nil && !bytes.Equal(l.append(nil), b) {
+		if l, err := leaves.DecodeTotals(b); err == nil && !bytes.Equal(l.Append(nil), b) {
 			t.Error("totals leaf does not encode back")
 		}
-		if l, err := decodeEvent(b); err == nil && !bytes.Equal(l.append(nil), b) {
+		if l, err := leaves.DecodeEvent(b); err == nil && !bytes.Equal(l.Append(nil), b) {
 			t.Error("event leaf does not encode back")
 		}
-		_, _ = decodeCorrection(b)
+		_, _ = leaves.DecodeCorrection(b)
 		_, _, _ = openPrivate(b, []byte("a seed of 16 byt"), &wordReader{})
 		_, _ = parseCheckpoint(string(b))
 	})

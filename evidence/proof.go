@@ -9,6 +9,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/dejpha/dejpha/evidence/compact"
+	"github.com/dejpha/dejpha/evidence/leaves"
 )
 
 // Proof shows that one leaf is in the log: whoever holds the log's key can check it without the log.
@@ -189,19 +190,19 @@ func Walk(dir string, from int64, do func(index int64, leaf []byte) (more bool))
 }
 
 // ReadAttackLeaf reads the fields of an attack's leaf from its bytes.
-func ReadAttackLeaf(b []byte) (AttackLeaf, error) { return decodeAttack(b) }
+func ReadAttackLeaf(b []byte) (AttackLeaf, error) { return leaves.DecodeAttack(b) }
 
 // ReadTotalsLeaf reads the fields of a totals leaf.
-func ReadTotalsLeaf(b []byte) (*TotalsLeaf, error) { return decodeTotals(b) }
+func ReadTotalsLeaf(b []byte) (*TotalsLeaf, error) { return leaves.DecodeTotals(b) }
 
 // ReadEventLeaf reads the fields of an event's leaf.
-func ReadEventLeaf(b []byte) (EventLeaf, error) { return decodeEvent(b) }
+func ReadEventLeaf(b []byte) (EventLeaf, error) { return leaves.DecodeEvent(b) }
 
 // ReadCorrectionLeaf reads the fields of a correction.
-func ReadCorrectionLeaf(b []byte) (CorrectionLeaf, error) { return decodeCorrection(b) }
+func ReadCorrectionLeaf(b []byte) (CorrectionLeaf, error) { return leaves.DecodeCorrection(b) }
 
-// LogKind is the kind of the log that a totals leaf is of.
-func (l *TotalsLeaf) LogKind() Kind { return Kind(l.Flags >> kindShift & 3) }
+// KindOf is the kind of the log that a totals leaf is of.
+func KindOf(l *TotalsLeaf) Kind { return Kind(l.Flags >> leaves.KindShift & 3) }
 
 // Places of what is compared or shown alone among a private part's fields.
 const (

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/dejpha/dejpha/evidence/durable"
+	"github.com/dejpha/dejpha/evidence/leaves"
 )
 
 // A log's heads, proofs, tiles and bundles are those of its tree, at every size.
@@ -94,7 +95,7 @@ func TestCosignedCheckpointIsNamedAndChecked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x, err := decodeTotals(b)
+		x, err := leaves.DecodeTotals(b)
 		if err != nil {
 			t.Fatal(err)
 		}

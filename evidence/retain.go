@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/dejpha/dejpha/evidence/leaves"
 )
 
 // Limit is how much of one store is kept; 0 sets no limit.
@@ -38,7 +40,7 @@ func (l *Log) Retain(keep Keep, now int64) error {
 		if x.most == (Limit{}) {
 			continue
 		}
-		if err := l.retain(x.name, x.s, x.most, micro(now)); err != nil {
+		if err := l.retain(x.name, x.s, x.most, leaves.Micro(now)); err != nil {
 			return err
 		}
 	}
@@ -121,12 +123,12 @@ func (l *Log) timeOf(leaf int64) uint64 {
 	if leaf >= 0 {
 		if b, err := ReadLeaf(l.dir, leaf); err == nil && len(b) > 0 {
 			switch b[0] {
-			case typeAttack:
-				if x, err := decodeAttack(b); err == nil {
+			case leaves.TypeAttack:
+				if x, err := leaves.DecodeAttack(b); err == nil {
 					return x.ClosedAt
 				}
-			case typeEvent:
-				if x, err := decodeEvent(b); err == nil {
+			case leaves.TypeEvent:
+				if x, err := leaves.DecodeEvent(b); err == nil {
 					return x.Time
 				}
 			}

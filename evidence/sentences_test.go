@@ -18,6 +18,7 @@ import (
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence/compact"
 	"github.com/dejpha/dejpha/evidence/durable"
+	"github.com/dejpha/dejpha/evidence/leaves"
 )
 
 // Each test holds the code to a sentence of docs/evidence.md.
@@ -33,11 +34,11 @@ func pattern(n int) []byte {
 
 // Every field of an attack's leaf stands where the format says; what is reserved is 0.
 func TestAttackLeafByOffsets(t *testing.T) {
-	b := pattern(attackBytes)
+	b := pattern(leaves.AttackBytes)
 	b[0], b[1] = 1, 1
 	copy(b[2:], []byte{0, 0b11110, 0, 24, 8}) // flags, class, outcome*3 + result
 	b[94], b[95] = 0, 0
-	l, err := decodeAttack(b)
+	l, err := leaves.DecodeAttack(b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func TestAttackLeafByOffsets(t *testing.T) {
 	if !bytes.Equal(l.Ruleset[:], b[104:136]) || !bytes.Equal(l.Private[:], b[136:168]) || !bytes.Equal(l.Incident[:], b[168:]) {
 		t.Errorf("hashes %x %x %x", l.Ruleset, l.Private, l.Incident)
 	}
-	if l.Flags != 2|flagSide|flagOverflow|flagEnd || l.Class != 24 || l.Cell() != (((24*3+2)*3+2)*3+2)*2+1 || l.Cell() != cells-1 {
+	if l.Flags != 2|leaves.FlagSide|leaves.FlagOverflow|leaves.FlagEnd || l.Class != 24 || l.Cell() != (((24*3+2)*3+2)*3+2)*2+1 || l.Cell() != leaves.Cells-1 {
 		t.Errorf("flags %b, class %d, cell %d", l.Flags, l.Class, l.Cell())
 	}
 	for _, bad := range []struct {
@@ -68,7 +69,7 @@ func TestAttackLeafByOffsets(t *testing.T) {
 	}{{94, 1, "reserved byte"}, {95, 1, "reserved byte"}, {2, 1, "unknown flag"}, {3, 0b111110, "unknown flag"}, {3, 3, "risk"}, {5, 25, "class"}, {6, 9, "result"}, {1, 2, "version"}} {
 		x := bytes.Clone(b)
 		x[bad.at] = bad.to
-		if _, err := decodeAttack(x); err == nil {
+		if _, err := leaves.DecodeAttack(x); err == nil {
 			t.Errorf("%s: %d at byte %d is taken", bad.what, bad.to, bad.at)
 		}
 	}
@@ -76,16 +77,16 @@ func TestAttackLeafByOffsets(t *testing.T) {
 
 // The same of totals and event leaves.
 func TestTotalsAndEventLeavesByOffsets(t *testing.T) {
-	b := pattern(totalsFixed)
+	b := pattern(leaves.TotalsFixed)
 	b[0], b[1], b[2], b[3] = 2, 1, 2, 7
 	clear(b[4:8])
 	b = append(b, 0, 2, 0, 5, 0x81, 0x01, 1) // n; counter 0: 5; 129 further: 1
-	l, err := decodeTotals(b)
+	l, err := leaves.DecodeTotals(b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	u64 := binary.BigEndian.Uint64
-	for i, x := range slices.Concat([]uint64{l.Number, l.Previous, l.Time}, func() []uint64 { f := l.Ledger.fields(); return f[:] }()) {
+	for i, x := range slices.Concat([]uint64{l.Number, l.Previous, l.Time}, func() []uint64 { f := l.Ledger.Fields(); return f[:] }()) {
 		if at := 8 + 8*i; x != u64(b[at:]) {
 			t.Errorf("the u64 at %d was read as %x", at, x)
 		}
@@ -93,23 +94,23 @@ func TestTotalsAndEventLeavesByOffsets(t *testing.T) {
 	if !bytes.Equal(l.Cosigned[:], b[80:112]) || !bytes.Equal(l.TableID[:], b[112:144]) || l.Counters[0] != 5 || l.Counters[130] != 1 {
 		t.Errorf("%x %x %v", l.Cosigned, l.TableID, l.Counters[:131])
 	}
-	if l.Flags != flagStart|flagStop|flagUnclean|2<<kindShift {
+	if l.Flags != leaves.FlagStart|leaves.FlagStop|leaves.FlagUnclean|2<<leaves.KindShift {
 		t.Errorf("flags %b", l.Flags)
 	}
 	bad := map[string][]byte{
 		"reserved bytes": put(b, 7, 1), "an unknown flag": put(b, 3, 8), "an unknown flag above the kind": put(b, 2, 4), "another version": put(b, 1, 2),
-		"a zero total":       append(bytes.Clone(b[:totalsFixed]), 0, 1, 0, 0),
-		"not shortest":       append(bytes.Clone(b[:totalsFixed]), 0, 1, 0x80, 0, 5),
+		"a zero total":       append(bytes.Clone(b[:leaves.TotalsFixed]), 0, 1, 0, 0),
+		"not shortest":       append(bytes.Clone(b[:leaves.TotalsFixed]), 0, 1, 0x80, 0, 5),
 		"bytes left over":    append(bytes.Clone(b), 0),
-		"a counter too many": append(bytes.Clone(b[:totalsFixed]), append(binary.AppendUvarint([]byte{0, 1}, counters), 1)...),
+		"a counter too many": append(bytes.Clone(b[:leaves.TotalsFixed]), append(binary.AppendUvarint([]byte{0, 1}, leaves.CountersMost), 1)...),
 	}
 	for what, x := range bad {
-		if _, err := decodeTotals(x); err == nil {
+		if _, err := leaves.DecodeTotals(x); err == nil {
 			t.Errorf("%s: taken", what)
 		}
 	}
 	e := slices.Concat([]byte{4, 1, 0, 9}, pattern(16), []byte{0, 3}, []byte("abc"), pattern(32))
-	x, err := decodeEvent(e)
+	x, err := leaves.DecodeEvent(e)
 	if err != nil || x.Code != CodeRetention || x.Time != u64(e[4:]) || x.Attack != u64(e[12:]) || string(x.Data) != "abc" || x.Private[31] != 31 {
 		t.Errorf("%+v, %v", x, err)
 	}
@@ -155,7 +156,7 @@ func TestNumbersStand(t *testing.T) {
 			t.Errorf("class %d is %s", i, c.Name)
 		}
 	}
-	if len(names) != classes || fieldOrigin != 0 || fieldTarget != 1 || fieldAlerts != 2 || fieldPackets != 3 || fieldDetectors != 4 || fieldSubject != 5 || fieldRest != 6 || fieldIncident != 7 {
+	if len(names) != leaves.Classes || fieldOrigin != 0 || fieldTarget != 1 || fieldAlerts != 2 || fieldPackets != 3 || fieldDetectors != 4 || fieldSubject != 5 || fieldRest != 6 || fieldIncident != 7 {
 		t.Error("classes or fields of a private part were moved")
 	}
 	var k Key
@@ -188,10 +189,10 @@ func TestStartTellsHowLongNobodyWatched(t *testing.T) {
 		end(l)
 		whole(t, dir)
 		_, _ = scan(filepath.Join(dir, "entries"), func(_ int64, _ uint64, b []byte) error {
-			if x, err := decodeTotals(b); err == nil && x.Flags&flagStart != 0 {
+			if x, err := leaves.DecodeTotals(b); err == nil && x.Flags&leaves.FlagStart != 0 {
 				first = *x
 			}
-			if x, err := decodeEvent(b); err == nil && x.Code == CodeGap {
+			if x, err := leaves.DecodeEvent(b); err == nil && x.Code == CodeGap {
 				gaps++
 			}
 			return nil
@@ -220,8 +221,8 @@ func TestStartTellsHowLongNobodyWatched(t *testing.T) {
 	}{{0, stop, false, 0}, {90e9, crash, false, 0}, {90e9, stop, true, 0}, {600e9, stop, false, 1}} {
 		began := now + x.pause
 		first, gaps := run(x.pause, x.end)
-		if first.Time != micro(began) || gaps != x.gaps || first.Flags&flagUnclean != 0 != x.unclean {
-			t.Errorf("run %d: the start is said to be at %d, %d gaps, flags %b; want %d, %d", i, first.Time, gaps, first.Flags, micro(began), x.gaps)
+		if first.Time != leaves.Micro(began) || gaps != x.gaps || first.Flags&leaves.FlagUnclean != 0 != x.unclean {
+			t.Errorf("run %d: the start is said to be at %d, %d gaps, flags %b; want %d, %d", i, first.Time, gaps, first.Flags, leaves.Micro(began), x.gaps)
 		}
 	}
 }
@@ -242,7 +243,7 @@ func TestGapHoldsNoLeaf(t *testing.T) {
 		t.Fatal(err)
 	}
 	rep := whole(t, dir)
-	if want := stamp(micro(r.ClosedAt)); len(rep.Gaps) != 1 || !strings.HasPrefix(rep.Gaps[0], "no leaf between "+want) {
+	if want := stamp(leaves.Micro(r.ClosedAt)); len(rep.Gaps) != 1 || !strings.HasPrefix(rep.Gaps[0], "no leaf between "+want) {
 		t.Errorf("gaps %q, want one from %s", rep.Gaps, want)
 	}
 }
@@ -254,7 +255,7 @@ func hidden(t *testing.T, dir, name string) {
 		return // cut before there was any
 	}
 	_, _ = scan(filepath.Join(dir, "entries"), func(i int64, _ uint64, b []byte) error {
-		if x, err := decodeAttack(b); err == nil {
+		if x, err := leaves.DecodeAttack(b); err == nil {
 			if p, err := ReadPrivate(dir, i); err != nil || p[fieldOrigin] == nil || x.Ordinal == 0 {
 				t.Fatalf("%s: leaf %d is on the disk, its private part is not: %v", name, i, err)
 			}
@@ -525,7 +526,7 @@ func TestTableOfEachIDIsKept(t *testing.T) {
 	whole(t, dir)
 	ids := map[[32]byte]bool{}
 	_, _ = scan(filepath.Join(dir, "entries"), func(_ int64, _ uint64, b []byte) error {
-		if x, err := decodeTotals(b); err == nil {
+		if x, err := leaves.DecodeTotals(b); err == nil {
 			ids[x.TableID] = true
 		}
 		return nil
@@ -562,17 +563,17 @@ func TestCheckFindsWhatTheSealerWouldNotWrite(t *testing.T) {
 		spoil func(l *Log)
 	}{
 		{"before that of leaves that precede it", func(l *Log) { seal(l, 3); l.time -= 5e6; _ = l.totals(0, l.time) }},
-		{"says of a start", func(l *Log) { _ = l.totals(flagStart, l.time) }},
-		{"says of a start", func(l *Log) { _ = l.totals(flagUnclean, l.time) }},
-		{"goes on without a leaf", func(l *Log) { _ = l.totals(flagStop, l.time); _ = l.event(CodeCaps, -1, nil, nil) }},
+		{"says of a start", func(l *Log) { _ = l.totals(leaves.FlagStart, l.time) }},
+		{"says of a start", func(l *Log) { _ = l.totals(leaves.FlagUnclean, l.time) }},
+		{"goes on without a leaf", func(l *Log) { _ = l.totals(leaves.FlagStop, l.time); _ = l.event(CodeCaps, -1, nil, nil) }},
 		{"before the totals leaf", func(l *Log) {
 			e := EventLeaf{Code: CodeCaps, Time: 1}
-			_ = l.append(e.append(nil))
+			_ = l.append(e.Append(nil))
 		}},
 		{"does not balance", func(l *Log) { l.ledger.Received++ }},
 		{"belongs to a later leaf", func(l *Log) { _ = l.event(CodeCaps, l.tree.size, nil, nil) }},
 		{"ordinal 3", func(l *Log) { l.counters[2*cellOfRecord(l, 25)]++; seal(l, 25) }},
-		{"corrects what is no counted attack", func(l *Log) { correct(l, 0, cells) }},
+		{"corrects what is no counted attack", func(l *Log) { correct(l, 0, leaves.Cells) }},
 		{"totals leaf 9 follows", func(l *Log) { l.number = 9 }},
 	} {
 		dir := filepath.Join(t.TempDir(), "e")
@@ -600,7 +601,7 @@ func cellOfRecord(l *Log, i int) int {
 
 // correct appends a correction leaf as a later version will.
 func correct(l *Log, leaf int64, cell uint32) {
-	b := be.AppendUint64([]byte{typeCorrection, leafVersion}, uint64(leaf))
+	b := be.AppendUint64([]byte{leaves.TypeCorrection, leaves.Version}, uint64(leaf))
 	b = be.AppendUint32(b, cell)
 	_ = l.append(append(be.AppendUint16(b, 3), "why"...))
 }
@@ -612,22 +613,22 @@ func TestCorrectionsAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var leaves []int64
+	var sealed []int64
 	for i := range 3 {
 		r := record(i)
 		if err := l.Seal(&r, nil); err != nil {
 			t.Fatal(err)
 		}
-		leaves = append(leaves, r.Evidence.Leaf)
+		sealed = append(sealed, r.Evidence.Leaf)
 	}
 	if _, err := l.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	from, to := cellOfRecord(l, 0), cellOfRecord(l, 1)
-	correct(l, leaves[0], uint32(to))
+	correct(l, sealed[0], uint32(to))
 	l.counters[2*from+1]++
 	l.counters[2*to]++
-	correct(l, leaves[0], cells)
+	correct(l, sealed[0], leaves.Cells)
 	l.counters[2*to+1]++
 	if _, err := l.Close(); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence/durable"
+	"github.com/dejpha/dejpha/evidence/leaves"
 )
 
 // Open makes the log of a folder, or resumes it: what a crash left broken past the last checkpoint is cut and
@@ -38,7 +39,7 @@ func Open(dir string, opt Options) (*Log, error) {
 		l.Cosigned(note)
 	}
 	if err == nil && opt.Time != 0 {
-		err = l.clock(micro(opt.Time))
+		err = l.clock(leaves.Micro(opt.Time))
 	}
 	if err == nil && opt.Rules != nil {
 		err = l.SetRules(opt.Rules, opt.Time)
@@ -179,14 +180,14 @@ var errHalf = errors.New("a leaf without its private part")
 func (l *Log) complete(i int64, b []byte) bool {
 	want := [32]byte{}
 	switch b[0] {
-	case typeAttack:
-		x, err := decodeAttack(b)
+	case leaves.TypeAttack:
+		x, err := leaves.DecodeAttack(b)
 		if err != nil {
 			return false
 		}
 		want = x.Private
-	case typeEvent:
-		if x, err := decodeEvent(b); err == nil {
+	case leaves.TypeEvent:
+		if x, err := leaves.DecodeEvent(b); err == nil {
 			want = x.Private
 		}
 	}
@@ -209,7 +210,7 @@ func (l *Log) complete(i int64, b []byte) bool {
 		return false
 	}
 	if s.packets == 0 {
-		return b[0] != typeAttack || p[fieldPackets] == nil
+		return b[0] != leaves.TypeAttack || p[fieldPackets] == nil
 	}
 	_, err = readRecord(l.packets.dir, s.packets-1, i)
 	return err == nil || errors.Is(err, os.ErrNotExist)
@@ -233,31 +234,31 @@ func (l *Log) checkpoint() (Checkpoint, error) {
 // replayed takes one old leaf into the counters.
 func (l *Log) replayed(i int64, b []byte, last *TotalsLeaf) error {
 	switch b[0] {
-	case typeAttack:
-		x, err := decodeAttack(b)
+	case leaves.TypeAttack:
+		x, err := leaves.DecodeAttack(b)
 		if err != nil {
 			return &CorruptError{fmt.Sprintf("leaf %d is malformed", i)}
 		}
 		l.counters[2*x.Cell()] = x.Ordinal
-		l.counters.overflow(x.Flags, x.Class)
+		l.counters.Overflow(x.Flags, x.Class)
 		l.time = max(l.time, x.ClosedAt)
 		l.ruleset = x.Ruleset
-	case typeTotals:
-		t, err := decodeTotals(b)
+	case leaves.TypeTotals:
+		t, err := leaves.DecodeTotals(b)
 		if err != nil {
 			return &CorruptError{fmt.Sprintf("leaf %d is malformed", i)}
 		}
 		*last = *t
 		l.counters = t.Counters
-		if l.plain = t.Counters[CounterStarts] == 0; t.Flags&flagStart != 0 {
+		if l.plain = t.Counters[CounterStarts] == 0; t.Flags&leaves.FlagStart != 0 {
 			l.started = t.Time
 		}
 		l.number, l.lastTotals, l.totalsTime, l.sinceTotals = t.Number+1, i, t.Time, -1
 		l.time, l.base, l.ledger = max(l.time, t.Time), t.Ledger, t.Ledger
-	case typeEvent:
-		if e, err := decodeEvent(b); err == nil {
+	case leaves.TypeEvent:
+		if e, err := leaves.DecodeEvent(b); err == nil {
 			l.time = max(l.time, e.Time)
-			l.counters.event(&e, l.started)
+			l.counters.Event(&e, l.started)
 			if e.Code == CodeRulesChanged {
 				copy(l.ruleset[:], e.Data)
 			}
@@ -293,9 +294,9 @@ func (l *Log) mend(safe int64, end scanned, last *TotalsLeaf) error {
 	if err := errors.Join(l.trim(l.private, false), l.trim(l.packets, true)); err != nil {
 		return err
 	}
-	l.start = flagStart
-	if l.tree.size > 0 && last.Flags&flagStop == 0 || l.tree.size != l.lastTotals+1 && l.tree.size > 0 {
-		l.start |= flagUnclean
+	l.start = leaves.FlagStart
+	if l.tree.size > 0 && last.Flags&leaves.FlagStop == 0 || l.tree.size != l.lastTotals+1 && l.tree.size > 0 {
+		l.start |= leaves.FlagUnclean
 	}
 	l.dirty = l.tree.size > safe
 	return l.storeTable()

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/evidence/leaves"
 )
 
 // Recount counts leaves as a check does, from bytes that its caller has from wherever: one stretch, or all of them. It
@@ -27,9 +28,9 @@ func NewRecount(kind string, at int64, t *TotalsLeaf) *Recount {
 		return x
 	}
 	c := &x.c
-	c.counts, c.last, c.lastAt, c.lastTime, c.number, c.lastType = t.Counters, t, at, t.Time, t.Number+1, typeTotals
+	c.counts, c.last, c.lastAt, c.lastTime, c.number, c.lastType = t.Counters, t, at, t.Time, t.Number+1, leaves.TypeTotals
 	c.plain = t.Counters[CounterStarts] == 0
-	if t.Flags&flagStart != 0 { // else every silence that follows came after the start
+	if t.Flags&leaves.FlagStart != 0 { // else every silence that follows came after the start
 		c.started = t.Time
 	}
 	return x
@@ -41,7 +42,7 @@ func (x *Recount) Leaf(i int64, b []byte) {
 		x.report.problem("leaf %d is empty", i)
 		return
 	}
-	if b[0] == typeCorrection {
+	if b[0] == leaves.TypeCorrection {
 		x.corrections++
 	}
 	x.c.judge(i, b)

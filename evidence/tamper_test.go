@@ -17,6 +17,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/evidence/leaves"
 )
 
 // craft is what a tamperer can do beyond editing a file.
@@ -136,7 +137,7 @@ type change struct {
 func (m *image) tamper(rnd *rand.Rand, how string, attacksOnly bool) change {
 	size := int64(len(m.leaves))
 	i := rnd.Int64N(size - 1)
-	for attacksOnly && (m.leaves[i][0] != typeAttack || m.leaves[i+1][0] != typeAttack) {
+	for attacksOnly && (m.leaves[i][0] != leaves.TypeAttack || m.leaves[i+1][0] != leaves.TypeAttack) {
 		i = rnd.Int64N(size - 1)
 	}
 	c := change{what: fmt.Sprintf("%s leaf %d", how, i), first: i, last: i}
@@ -184,16 +185,16 @@ func (m *image) tamper(rnd *rand.Rand, how string, attacksOnly bool) change {
 func relabelled(rnd *rand.Rand, leaf []byte, changes int) []byte {
 	for {
 		b := bytes.Clone(leaf)
-		if x, err := decodeAttack(b); err == nil {
+		if x, err := leaves.DecodeAttack(b); err == nil {
 			switch rnd.IntN(changes) {
 			case 0:
-				x.Class = uint16(rnd.IntN(classes))
+				x.Class = uint16(rnd.IntN(leaves.Classes))
 			case 1:
 				x.OutcomeResult = uint8(rnd.IntN(9))
 			case 2:
-				x.Flags ^= flagSide
+				x.Flags ^= leaves.FlagSide
 			case 3:
-				x.Flags = x.Flags&^flagRisk | uint16(rnd.IntN(3))
+				x.Flags = x.Flags&^leaves.FlagRisk | uint16(rnd.IntN(3))
 			case 4:
 				x.Severity = uint8(1 + rnd.IntN(4))
 			case 5:
@@ -203,7 +204,7 @@ func relabelled(rnd *rand.Rand, leaf []byte, changes int) []byte {
 			case 7:
 				x.Ordinal += uint64(rnd.IntN(3))
 			}
-			b = x.append(nil)
+			b = x.Append(nil)
 		} else {
 			b[22+rnd.IntN(len(b)-22)] ^= byte(1 + rnd.IntN(255))
 		}
@@ -221,34 +222,34 @@ func (c *change) fit(t *testing.T, shift int) {
 	var tr tree
 	for i, b := range c.leaves {
 		switch b[0] {
-		case typeAttack:
-			x, err := decodeAttack(b)
+		case leaves.TypeAttack:
+			x, err := leaves.DecodeAttack(b)
 			if err != nil {
 				t.Fatal(err)
 			}
 			counts[2*x.Cell()]++
-			counts.overflow(x.Flags, x.Class)
+			counts.Overflow(x.Flags, x.Class)
 			if n := counts[2*x.Cell()]; n != x.Ordinal {
 				x.Ordinal = n
-				c.leaves[i] = x.append(nil)
+				c.leaves[i] = x.Append(nil)
 				c.hashes[i] = tr.leafHash(c.leaves[i])
 			}
-		case typeTotals:
+		case leaves.TypeTotals:
 			if int64(i) > c.first {
-				x, err := decodeTotals(b)
+				x, err := leaves.DecodeTotals(b)
 				if err != nil {
 					t.Fatal(err)
 				}
 				copy(x.Counters[:CounterEvents], counts[:CounterEvents])
 				x.Previous = uint64(last)
-				c.leaves[i] = x.append(nil)
+				c.leaves[i] = x.Append(nil)
 				c.hashes[i] = tr.leafHash(c.leaves[i])
 			}
 			last = int64(i)
-		case typeEvent:
-			if x, err := decodeEvent(b); err == nil && int64(x.Attack) > c.first+1 {
+		case leaves.TypeEvent:
+			if x, err := leaves.DecodeEvent(b); err == nil && int64(x.Attack) > c.first+1 {
 				x.Attack += uint64(shift)
-				c.leaves[i] = x.append(nil)
+				c.leaves[i] = x.Append(nil)
 				c.hashes[i] = tr.leafHash(c.leaves[i])
 			}
 		}
@@ -409,8 +410,8 @@ func (m *image) named(r *Report, from, to int64, byRange bool) bool {
 }
 
 // totalsAfter is the first totals leaf at or behind a leaf.
-func totalsAfter(leaves [][]byte, i int64) int64 {
-	for int(i) < len(leaves)-1 && leaves[i][0] != typeTotals {
+func totalsAfter(entries [][]byte, i int64) int64 {
+	for int(i) < len(entries)-1 && entries[i][0] != leaves.TypeTotals {
 		i++
 	}
 	return i

@@ -1,4 +1,8 @@
-package evidence
+// Package leaves is the public part of what a log holds, byte for byte: attacks, totals, events, corrections.
+//
+// In: fields. Out: the bytes of an entry, and back; what is not exactly what would be written again is refused. Called by
+// evidence and by those who check it. It knows nothing of files, keys or private parts.
+package leaves
 
 import (
 	"bytes"
@@ -9,42 +13,42 @@ import (
 
 // Types of leaves. Unknown ones verify as opaque and are never counted.
 const (
-	typeAttack     = 1
-	typeTotals     = 2
-	typeCorrection = 3
-	typeEvent      = 4
+	TypeAttack     = 1
+	TypeTotals     = 2
+	TypeCorrection = 3
+	TypeEvent      = 4
 
-	leafVersion = 1
-	attackBytes = 200
-	totalsFixed = 144
-	entryMax    = 65535 // a frame's length is a u16
+	Version     = 1
+	AttackBytes = 200
+	TotalsFixed = 144
+	EntryMax    = 65535 // a frame's length is a u16
 )
 
 // Cells: (((class*3 + outcome)*3 + result)*3 + risk)*2 + side; counter 2*cell, its withdrawn twin 2*cell+1.
 const (
-	classes = 25
-	cells   = classes * 3 * 3 * 3 * 2
+	Classes = 25
+	Cells   = Classes * 3 * 3 * 3 * 2
 )
 
 // Flags of an attack leaf.
 const (
-	flagRisk     = 3 // bits 0-1
-	flagSide     = 1 << 2
-	flagOverflow = 1 << 3
-	flagEnd      = 1 << 4
+	FlagRisk     = 3 // bits 0-1
+	FlagSide     = 1 << 2
+	FlagOverflow = 1 << 3
+	FlagEnd      = 1 << 4
 )
 
 // Flags of a totals leaf; bits 8-9 hold the kind of log.
 const (
-	flagStart   = 1 << 0
-	flagStop    = 1 << 1
-	flagUnclean = 1 << 2
-	kindShift   = 8
-	totalsFlags = flagStart | flagStop | flagUnclean | 3<<kindShift // all others are 0
+	FlagStart   = 1 << 0
+	FlagStop    = 1 << 1
+	FlagUnclean = 1 << 2
+	KindShift   = 8
+	totalsFlags = FlagStart | FlagStop | FlagUnclean | 3<<KindShift // all others are 0
 )
 
-// AttackLeaf is the public part of one counted attack.
-type AttackLeaf struct {
+// Attack is the public part of one counted attack.
+type Attack struct {
 	Flags          uint16
 	Class          uint16
 	OutcomeResult  uint8 // outcome*3 + result
@@ -71,21 +75,25 @@ type AttackLeaf struct {
 }
 
 // Cell is the leaf's cell.
-func (l *AttackLeaf) Cell() int {
+func (l *Attack) Cell() int {
 	side := 0
-	if l.Flags&flagSide != 0 {
+	if l.Flags&FlagSide != 0 {
 		side = 1
 	}
-	return ((int(l.Class)*9+int(l.OutcomeResult))*3+int(l.Flags&flagRisk))*2 + side
+	return ((int(l.Class)*9+int(l.OutcomeResult))*3+int(l.Flags&FlagRisk))*2 + side
 }
 
 // Overflow says that the leaf stands for several attacks: too many accounts were open.
-func (l *AttackLeaf) Overflow() bool { return l.Flags&flagOverflow != 0 }
+func (l *Attack) Overflow() bool { return l.Flags&FlagOverflow != 0 }
 
 var be = binary.BigEndian
 
-func (l *AttackLeaf) append(b []byte) []byte {
-	b = append(b, typeAttack, leafVersion)
+// Micro is a time in the unit of leaves, of ns since 1970 UTC.
+func Micro(ns int64) uint64 { return uint64(max(ns, 0) / 1000) }
+
+// Append appends the leaf's bytes.
+func (l *Attack) Append(b []byte) []byte {
+	b = append(b, TypeAttack, Version)
 	b = be.AppendUint16(b, l.Flags)
 	b = be.AppendUint16(b, l.Class)
 	b = append(b, l.OutcomeResult, l.Severity)
@@ -106,8 +114,9 @@ func (l *AttackLeaf) append(b []byte) []byte {
 
 var errLeaf = errors.New("malformed leaf")
 
-func decodeAttack(b []byte) (l AttackLeaf, err error) {
-	if len(b) != attackBytes || b[0] != typeAttack || b[1] != leafVersion {
+// DecodeAttack reads an attack's leaf; anything but what Append writes is an error.
+func DecodeAttack(b []byte) (l Attack, err error) {
+	if len(b) != AttackBytes || b[0] != TypeAttack || b[1] != Version {
 		return l, errLeaf
 	}
 	l.Flags, l.Class, l.OutcomeResult, l.Severity = be.Uint16(b[2:]), be.Uint16(b[4:]), b[6], b[7]
@@ -122,8 +131,8 @@ func decodeAttack(b []byte) (l AttackLeaf, err error) {
 	copy(l.Ruleset[:], b[104:])
 	copy(l.Private[:], b[136:])
 	copy(l.Incident[:], b[168:])
-	var again [attackBytes]byte
-	if l.Class >= classes || l.OutcomeResult > 8 || l.Flags&flagRisk == 3 || l.Flags > 31 || l.Ordinal == 0 || !bytes.Equal(l.append(again[:0]), b) {
+	var again [AttackBytes]byte
+	if l.Class >= Classes || l.OutcomeResult > 8 || l.Flags&FlagRisk == 3 || l.Flags > 31 || l.Ordinal == 0 || !bytes.Equal(l.Append(again[:0]), b) {
 		return l, errLeaf
 	}
 	return l, nil
@@ -139,12 +148,18 @@ func (l Ledger) Balanced() bool {
 	return l.Received == l.Inspected+l.Bypassed+l.KernelDrops+l.Shed+l.Undecodable
 }
 
-func (l Ledger) fields() [6]uint64 {
+// Fields are the counts in the order in which they are written.
+func (l Ledger) Fields() [6]uint64 {
 	return [6]uint64{l.Received, l.Inspected, l.Bypassed, l.KernelDrops, l.Shed, l.Undecodable}
 }
 
-// TotalsLeaf is the running total of every cell, and the heartbeat.
-type TotalsLeaf struct {
+// Plus is the sum of two.
+func (l Ledger) Plus(o Ledger) Ledger {
+	return Ledger{l.Received + o.Received, l.Inspected + o.Inspected, l.Bypassed + o.Bypassed, l.KernelDrops + o.KernelDrops, l.Shed + o.Shed, l.Undecodable + o.Undecodable}
+}
+
+// Totals is the running total of every cell, and the heartbeat.
+type Totals struct {
 	Flags    uint16
 	Number   uint64 // gapless from 0
 	Previous uint64 // index of the totals leaf before
@@ -155,14 +170,15 @@ type TotalsLeaf struct {
 	Counters Counters
 }
 
-func (l *TotalsLeaf) append(b []byte) []byte {
-	b = append(b, typeTotals, leafVersion)
+// Append appends the leaf's bytes.
+func (l *Totals) Append(b []byte) []byte {
+	b = append(b, TypeTotals, Version)
 	b = be.AppendUint16(b, l.Flags)
 	b = append(b, 0, 0, 0, 0)
 	for _, v := range []uint64{l.Number, l.Previous, l.Time} {
 		b = be.AppendUint64(b, v)
 	}
-	for _, v := range l.Ledger.fields() {
+	for _, v := range l.Ledger.Fields() {
 		b = be.AppendUint64(b, v)
 	}
 	b = append(b, l.Cosigned[:]...)
@@ -181,30 +197,31 @@ func (l *TotalsLeaf) append(b []byte) []byte {
 	return b
 }
 
-func decodeTotals(b []byte) (*TotalsLeaf, error) {
-	if len(b) < totalsFixed+2 || b[0] != typeTotals || b[1] != leafVersion {
+// DecodeTotals reads a totals leaf; anything but what Append writes is an error.
+func DecodeTotals(b []byte) (*Totals, error) {
+	if len(b) < TotalsFixed+2 || b[0] != TypeTotals || b[1] != Version {
 		return nil, errLeaf
 	}
-	l := &TotalsLeaf{Flags: be.Uint16(b[2:]), Number: be.Uint64(b[8:]), Previous: be.Uint64(b[16:]), Time: be.Uint64(b[24:])}
+	l := &Totals{Flags: be.Uint16(b[2:]), Number: be.Uint64(b[8:]), Previous: be.Uint64(b[16:]), Time: be.Uint64(b[24:])}
 	for i, p := range []*uint64{&l.Ledger.Received, &l.Ledger.Inspected, &l.Ledger.Bypassed, &l.Ledger.KernelDrops, &l.Ledger.Shed, &l.Ledger.Undecodable} {
 		*p = be.Uint64(b[32+8*i:])
 	}
 	copy(l.Cosigned[:], b[80:])
 	copy(l.TableID[:], b[112:])
-	rest, id := b[totalsFixed+2:], uint64(0)
-	for range be.Uint16(b[totalsFixed:]) {
+	rest, id := b[TotalsFixed+2:], uint64(0)
+	for range be.Uint16(b[TotalsFixed:]) {
 		gap, n := binary.Uvarint(rest)
-		if n <= 0 || gap >= counters {
+		if n <= 0 || gap >= CountersMost {
 			return nil, errLeaf
 		}
 		v, m := binary.Uvarint(rest[n:])
-		if id += gap; m <= 0 || id >= counters {
+		if id += gap; m <= 0 || id >= CountersMost {
 			return nil, errLeaf
 		}
 		l.Counters[id] = v
 		id, rest = id+1, rest[n+m:]
 	}
-	if l.Flags&^totalsFlags != 0 || !bytes.Equal(l.append(nil), b) {
+	if l.Flags&^totalsFlags != 0 || !bytes.Equal(l.Append(nil), b) {
 		return nil, errLeaf
 	}
 	return l, nil
@@ -237,8 +254,8 @@ func (c Code) String() string {
 	return fmt.Sprintf("code %d", uint16(c))
 }
 
-// EventLeaf is what is not counted and must not be missing.
-type EventLeaf struct {
+// Event is what is not counted and must not be missing.
+type Event struct {
 	Code    Code
 	Time    uint64 // microseconds
 	Attack  uint64 // index of the attack leaf it belongs to + 1, or 0
@@ -246,8 +263,9 @@ type EventLeaf struct {
 	Private [32]byte
 }
 
-func (l *EventLeaf) append(b []byte) []byte {
-	b = append(b, typeEvent, leafVersion)
+// Append appends the leaf's bytes.
+func (l *Event) Append(b []byte) []byte {
+	b = append(b, TypeEvent, Version)
 	b = be.AppendUint16(b, uint16(l.Code))
 	b = be.AppendUint64(b, l.Time)
 	b = be.AppendUint64(b, l.Attack)
@@ -256,28 +274,30 @@ func (l *EventLeaf) append(b []byte) []byte {
 	return append(b, l.Private[:]...)
 }
 
-func decodeEvent(b []byte) (l EventLeaf, err error) {
-	if len(b) < 54 || b[0] != typeEvent || b[1] != leafVersion || len(b) != 54+int(be.Uint16(b[20:])) {
+// DecodeEvent reads an event's leaf; anything but what Append writes is an error.
+func DecodeEvent(b []byte) (l Event, err error) {
+	if len(b) < 54 || b[0] != TypeEvent || b[1] != Version || len(b) != 54+int(be.Uint16(b[20:])) {
 		return l, errLeaf
 	}
-	l = EventLeaf{Code: Code(be.Uint16(b[2:])), Time: be.Uint64(b[4:]), Attack: be.Uint64(b[12:]), Data: b[22 : len(b)-32]}
+	l = Event{Code: Code(be.Uint16(b[2:])), Time: be.Uint64(b[4:]), Attack: be.Uint64(b[12:]), Data: b[22 : len(b)-32]}
 	copy(l.Private[:], b[len(b)-32:])
 	return l, nil
 }
 
-// CorrectionLeaf withdraws an attack leaf and says where it belongs. Nothing is subtracted.
-type CorrectionLeaf struct {
+// Correction withdraws an attack leaf and says where it belongs. Nothing is subtracted.
+type Correction struct {
 	Attack uint64 // index of the attack leaf
-	Cell   uint32 // the new cell, or cells for none
+	Cell   uint32 // the new cell, or Cells for none
 	Reason []byte
 }
 
-func decodeCorrection(b []byte) (l CorrectionLeaf, err error) {
-	if len(b) < 16 || b[0] != typeCorrection || b[1] != leafVersion || len(b) != 16+int(be.Uint16(b[14:])) {
+// DecodeCorrection reads a correction.
+func DecodeCorrection(b []byte) (l Correction, err error) {
+	if len(b) < 16 || b[0] != TypeCorrection || b[1] != Version || len(b) != 16+int(be.Uint16(b[14:])) {
 		return l, errLeaf
 	}
-	l = CorrectionLeaf{Attack: be.Uint64(b[2:]), Cell: be.Uint32(b[10:]), Reason: b[16:]}
-	if l.Cell > cells {
+	l = Correction{Attack: be.Uint64(b[2:]), Cell: be.Uint32(b[10:]), Reason: b[16:]}
+	if l.Cell > Cells {
 		return l, errLeaf
 	}
 	return l, nil

@@ -1,4 +1,4 @@
-package evidence
+package leaves
 
 import "encoding/json"
 
@@ -16,15 +16,15 @@ const (
 	CounterPassed      = 2807 // frames that passed uninspected without protection, where the kernel counted them
 	CounterOverflow    = 2900 // + class: overflow accounts counted as attacks of that class
 
-	counters = CounterOverflow + classes
-	codesMax = 100 // events of higher codes are not counted
+	CountersMost = CounterOverflow + Classes // one more than the highest id
+	codesMax     = 100                       // events of higher codes are not counted
 )
 
 // Counters are running totals since leaf 0, by id: 2*cell attacks, 2*cell + 1 of them withdrawn, then what is no attack.
-type Counters [counters]uint64
+type Counters [CountersMost]uint64
 
-// event counts a leaf of type 4; started is the time of the last start, microseconds.
-func (c *Counters) event(e *EventLeaf, started uint64) {
+// Event counts a leaf of type 4; started is the time of the last start, microseconds.
+func (c *Counters) Event(e *Event, started uint64) {
 	if e.Code < codesMax {
 		c[CounterEvents+int(e.Code)]++
 	}
@@ -39,7 +39,7 @@ func (c *Counters) event(e *EventLeaf, started uint64) {
 			Passed   uint64
 		}
 		if json.Unmarshal(e.Data, &x) == nil {
-			c[CounterUnprotected] += since(micro(x.From), micro(x.To))
+			c[CounterUnprotected] += since(Micro(x.From), Micro(x.To))
 			c[CounterPassed] += x.Passed
 		}
 	case CodeCaps:
@@ -57,13 +57,13 @@ func (c *Counters) event(e *EventLeaf, started uint64) {
 // since is the time between two, 0 if the second does not lie after the first.
 func since(from, to uint64) uint64 { return max(from, to) - from }
 
-// start counts a totals leaf that says start; before is the time of the last leaf, or 0.
-func (c *Counters) start(flags uint16, before, now uint64) {
-	if flags&flagStart == 0 {
+// Start counts a totals leaf that says start; before is the time of the last leaf, or 0.
+func (c *Counters) Start(flags uint16, before, now uint64) {
+	if flags&FlagStart == 0 {
 		return
 	}
 	c[CounterStarts]++
-	if flags&flagUnclean != 0 {
+	if flags&FlagUnclean != 0 {
 		c[CounterUnclean]++
 	}
 	if before > 0 {
@@ -71,12 +71,12 @@ func (c *Counters) start(flags uint16, before, now uint64) {
 	}
 }
 
-// overflow counts an attack's leaf if it stands for several.
-func (c *Counters) overflow(flags, class uint16) {
-	if flags&flagOverflow != 0 {
+// Overflow counts an attack's leaf if it stands for several.
+func (c *Counters) Overflow(flags, class uint16) {
+	if flags&FlagOverflow != 0 {
 		c[CounterOverflow+int(class)]++
 	}
 }
 
-// cellsOnly leaves out what logs begun by earlier versions do not count.
-func (c *Counters) cellsOnly() { clear(c[CounterEvents:]) }
+// CellsOnly leaves out what logs begun by earlier versions do not count.
+func (c *Counters) CellsOnly() { clear(c[CounterEvents:]) }
