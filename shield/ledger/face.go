@@ -143,12 +143,16 @@ type Tally struct {
 func (t *Tally) Open(source capture.Live, first int) { t.source, t.first = source, first }
 
 // Look adds what the source counted since the last look and no worker sees to p. A source that does not tell its
-// interfaces apart has all on the first.
+// interfaces apart has all of that on the first.
 func (t *Tally) Look(p *Part) {
 	if x, ok := t.source.(capture.Apart); ok {
 		t.now = x.Faces(t.now[:0])
 	} else {
-		t.now = append(t.now[:0], capture.Face{Name: t.source.Interfaces()[0], Stats: t.source.Stats()})
+		t.now = t.now[:0]
+		for _, name := range t.source.Interfaces() {
+			t.now = append(t.now, capture.Face{Name: name})
+		}
+		t.now[0].Stats = t.source.Stats()
 	}
 	for len(t.last) < len(t.now) {
 		t.last = append(t.last, capture.Stats{})

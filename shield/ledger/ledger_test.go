@@ -100,6 +100,17 @@ func TestPartBalancesByInterface(t *testing.T) {
 	}
 }
 
+// A source that does not tell its interfaces apart still names them.
+func TestEveryInterfaceHasItsName(t *testing.T) {
+	var tally Tally
+	tally.Open(&plain{names: []string{"eth0", "eth1"}, stats: capture.Stats{Received: 3, Dropped: 3}}, 0)
+	var p Part
+	tally.Look(&p)
+	if f := p.Figures(); len(f) != 2 || f[0].Name != "eth0" || f[1].Name != "eth1" || f[0].Ledger.KernelDrops != 3 || p.KernelDrops != 3 {
+		t.Errorf("%+v", f)
+	}
+}
+
 // A recording's frames name interfaces by the thousand: they are not told apart.
 func TestRecordingHasNoInterfaces(t *testing.T) {
 	var p Part
