@@ -72,8 +72,8 @@ func of(leaf int64, what string, err error) error {
 
 // What is kept of what was read, so that neighbours are not fetched again.
 const (
-	tilesKept   = 4096 // of 8 KiB
-	bundlesKept = 256  // of some 50 KiB, at most 16 MiB
+	tilesKept   = 4096     // of 8 KiB
+	bundlesKept = 64 << 20 // bytes
 	bundleMax   = evidence.TileWidth * (2 + 65535)
 )
 
@@ -83,6 +83,7 @@ type log struct {
 	point   evidence.Checkpoint
 	tiles   map[tlog.Tile][]byte
 	bundles map[int64][][]byte
+	kept    int // bytes in bundles
 }
 
 func newLog(src Source, point evidence.Checkpoint) *log {
@@ -149,8 +150,9 @@ func (l *log) bundle(n int64) ([][]byte, error) {
 			return nil, &LeafError{first + int64(i), "it is not the one that the claim's checkpoint signed"}
 		}
 	}
-	if len(l.bundles) >= bundlesKept {
+	if l.kept += len(raw); l.kept > bundlesKept {
 		clear(l.bundles)
+		l.kept = len(raw)
 	}
 	l.bundles[n] = leaves
 	return leaves, nil
@@ -191,9 +193,13 @@ func (l *log) walk(from, to int64, do func(i int64, leaf []byte) (more bool)) er
 	return nil
 }
 
+// totalsApart is how far totals leaves lie apart at most: who leaves out more breaks the format's rule.
+const totalsApart = 4096
+
 // totalsIn is the first totals leaf in [from, to), nil if there is none.
 func (l *log) totalsIn(from, to int64) (at int64, t *evidence.TotalsLeaf, err error) {
-	walked := l.walk(from, to, func(i int64, b []byte) bool {
+	end := min(to, from+totalsApart)
+	walked := l.walk(from, end, func(i int64, b []byte) bool {
 		if b[0] != typeTotals {
 			return true
 		}
@@ -203,6 +209,9 @@ func (l *log) totalsIn(from, to int64) (at int64, t *evidence.TotalsLeaf, err er
 		}
 		return false
 	})
+	if t == nil && walked == nil && err == nil && end < to {
+		err = &LeafError{from, "4,096 leaves from it on hold no totals leaf"}
+	}
 	return at, t, errors.Join(walked, err)
 }
 

@@ -117,8 +117,8 @@ func (c *checker) written(checkpoint []byte) {
 	}
 	_, signatures, _ := strings.Cut(string(checkpoint), "\n\n")
 	for line := range strings.Lines(signatures) {
-		words := strings.Fields(line)
-		if _, err := base64.StdEncoding.Strict().DecodeString(words[len(words)-1]); err != nil {
+		line = strings.TrimSuffix(line, "\n")
+		if _, err := base64.StdEncoding.Strict().DecodeString(line[strings.LastIndexByte(line, ' ')+1:]); err != nil {
 			c.r.problem("checkpoint is not as it was written: %v", err)
 		}
 	}
