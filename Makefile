@@ -6,7 +6,7 @@ WEB     := console/web
 PAGE    := $(if $(wildcard $(WEB)/package.json),$(WEB)/dist/index.html)
 export CGO_ENABLED := 0
 
-.PHONY: build verifier run test e2e kills tamper spoil fuzz lint bench bench-block conformance score bench-peer bench-live bench-year soak clean
+.PHONY: build verifier run test e2e kills tamper spoil fuzz lint bench bench-block bench-report conformance score bench-peer bench-live bench-year soak clean
 
 build: $(PAGE)
 	$(GO) build -o bin/dejpha ./cmd/dejpha
@@ -66,6 +66,10 @@ lint:
 # Packets/s, MB/s and ns/packet of each room, and of the whole way.
 bench:
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./capture/file ./decode ./defrag ./flow ./stream ./app ./detect/... ./evidence ./shield
+
+# The report of a month with ATTACKS attacks: writing it, and opening it in a browser.
+bench-report: build $(WEB)/node_modules/.package-lock.json
+	scripts/bench-report.sh $(WEB) $(or $(ATTACKS),1000000)
 
 # What blocks in the kernel cost: XDP by packet, loading, changing; decisions/s into nftables. Needs root.
 bench-block:

@@ -5,8 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence/leaves"
@@ -73,42 +71,26 @@ type Opened struct {
 // OpenAttack opens the private part of an attack's leaf and its packets, and holds them to the leaf. ErrErased when the
 // private part was erased or fell to retention; a CorruptError when they are not what the leaf committed to.
 func OpenAttack(dir string, leaf int64, x *AttackLeaf) (o Opened, err error) {
-	s, err := readSlot(dir, leaf)
+	open, err := NewOpener(dir)
 	if err != nil {
 		return o, err
 	}
-	if s.erased() {
-		return o, ErrErased
-	}
-	wrong := func(what string) error { return &CorruptError{fmt.Sprintf("leaf %d: %s", leaf, what)} }
-	if s.private == 0 {
-		return o, wrong("its private part is missing")
-	}
-	sealed, err := readRecord(filepath.Join(dir, "private"), s.private-1, leaf)
-	if errors.Is(err, os.ErrNotExist) {
-		return o, ErrErased
-	}
-	var p Private
-	var r *attack.Record
-	if err == nil {
-		p, r, err = openPrivate(sealed, s.seed[:], &wordReader{dir: dir})
-	}
-	if err != nil || p.commitment(s.seed[:]) != x.Private {
-		return o, wrong("its private part is not what the leaf committed to")
-	}
-	if !p.agrees(r, x, leaf) {
-		return o, wrong("it does not say what its private part says")
-	}
-	if o.Record, err = joined(&p, leaf); err != nil || p[fieldPackets] == nil {
+	defer open.Close()
+	r, err := open.Open(leaf, x)
+	if err != nil {
 		return o, err
+	}
+	o.Record = *r
+	if o.Record.Retell(); r.Evidence.Packets == "" {
+		return o, nil
 	}
 	o.Packets, err = ReadPackets(dir, leaf)
 	if errors.Is(err, ErrErased) {
 		o.Gone = true
 		return o, nil
 	}
-	if sum := sha256.Sum256(o.Packets); err != nil || hex.EncodeToString(sum[:]) != string(p[fieldPackets]) {
-		return o, wrong("its packets are not those whose hash was sealed")
+	if sum := sha256.Sum256(o.Packets); err != nil || hex.EncodeToString(sum[:]) != r.Evidence.Packets {
+		return o, &CorruptError{fmt.Sprintf("leaf %d: its packets are not those whose hash was sealed", leaf)}
 	}
 	return o, nil
 }

@@ -31,6 +31,7 @@ type cli struct {
 	Verify   verifyCmd   `cmd:"" help:"Check a sealed log from its files alone."`
 	Claim    claimCmd    `cmd:"" help:"Make claims about what was counted, check them, and judge what others stated."`
 	Audit    auditCmd    `cmd:"" help:"Hold a claim against its log: draw attacks and stretches, or recount everything."`
+	Report   reportCmd   `cmd:"" help:"Write a page about what was counted in a month, with its proof."`
 	Block    blockCmd    `cmd:"" help:"Block an address or network, by the running shield."`
 	Unblock  unblockCmd  `cmd:"" help:"End a block."`
 	Allow    allowCmd    `cmd:"" help:"Never block an address or network."`

@@ -1,0 +1,70 @@
+package evidence
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/dejpha/dejpha/attack"
+)
+
+// Opener opens attacks' private parts one after the other, as a walk over the leaves needs them: files stay open between
+// them. One owner; no locks.
+type Opener struct {
+	seeds *window
+	parts records
+	words wordReader
+}
+
+// NewOpener opens those of a folder.
+func NewOpener(dir string) (*Opener, error) {
+	seeds, err := openWindow(filepath.Join(dir, "seeds"))
+	if err != nil {
+		return nil, fmt.Errorf("reading seeds: %w", err)
+	}
+	return &Opener{seeds, records{dir: filepath.Join(dir, "private")}, wordReader{dir: dir}}, nil
+}
+
+// Open is the record of an attack's leaf, without its story, held to what the leaf committed to. ErrErased when it was
+// erased or fell to retention; else a CorruptError.
+func (o *Opener) Open(leaf int64, x *AttackLeaf) (*attack.Record, error) {
+	wrong := func(what string) error { return &CorruptError{fmt.Sprintf("leaf %d: %s", leaf, what)} }
+	b := o.seeds.get(leaf*slotBytes, slotBytes)
+	if len(b) < slotBytes {
+		return nil, wrong("its line in seeds is missing")
+	}
+	s := decodeSlot(b)
+	if s.erased() {
+		return nil, ErrErased
+	} else if s.private == 0 {
+		return nil, wrong("its private part is missing")
+	}
+	sealed, err := o.parts.read(s.private-1, leaf)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, ErrErased
+	}
+	var p Private
+	var r *attack.Record
+	if err == nil {
+		p, r, err = openPrivate(sealed, s.seed[:], &o.words)
+	}
+	if err != nil || p.commitment(s.seed[:]) != x.Private {
+		return nil, wrong("its private part is not what the leaf committed to")
+	}
+	if !p.agrees(r, x, leaf) {
+		return nil, wrong("it does not say what its private part says")
+	}
+	if r == nil { // it did not fit the short form
+		read, err := laidOut(&p, leaf)
+		return &read, err
+	}
+	r.Evidence.Leaf = leaf
+	return r, nil
+}
+
+// Close gives the files back.
+func (o *Opener) Close() {
+	o.seeds.close()
+	o.parts.w.close()
+}
