@@ -444,6 +444,8 @@ func (c *checker) event(i int64, b []byte) {
 		}
 	case CodeRestart:
 		c.restart("restart at %s: %.200q", stamp(e.Time), e.Data)
+	case CodeUnkept:
+		c.restart("not kept: %.300s", e.Data)
 	case CodeDecision:
 		c.r.Decisions++
 	case CodeClockJump:

@@ -32,6 +32,7 @@ const (
 	CodeRetention    = leaves.CodeRetention
 	CodeRulesChanged = leaves.CodeRulesChanged
 	CodeAuthorised   = leaves.CodeAuthorised
+	CodeUnkept       = leaves.CodeUnkept
 )
 
 // Ids of counters.

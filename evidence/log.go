@@ -54,6 +54,8 @@ type Options struct {
 	Time   int64  // ns; when the log starts or resumes; 0: the first time it is told
 	Eraser bool   // opened to erase, nothing else: a recording, too, which no other may resume
 	Rules  []byte // rules and configuration in force, as the caller reads them again; nil: not told
+
+	discard bool // what no checkpoint covers
 }
 
 const (
@@ -131,6 +133,7 @@ type Log struct {
 	cosigned    [32]byte // the newest checkpoint that others signed, too
 	start       uint16   // flags of the start leaf still to be written
 	begun       bool
+	safe        int64 // leaves under the last durable checkpoint
 	pending     []attack.Record
 	waiting     int64 // ns at which the oldest pending one was sealed
 	dirty       bool
@@ -580,6 +583,7 @@ func (l *Log) flush(flags uint16) ([]attack.Record, error) {
 		return nil, l.err
 	}
 	done := l.pending
+	l.safe = c.Size
 	l.pending, l.dirty = l.pending[:0], false
 	return done, nil
 }
@@ -673,10 +677,18 @@ func (l *Log) Abandon() {
 	_ = l.keep(errors.New("the log was abandoned"))
 }
 
+// letGo closes what is open.
 func (l *Log) letGo() {
-	files := []*durable.Append{l.entries.file, l.private.file, l.packets.file, l.words.file, l.slots, l.offsets}
-	for _, f := range append(files, l.tiles[:]...) {
-		_ = f.Close()
+	files := append([]*durable.Append{l.slots, l.offsets}, l.tiles[:]...)
+	for _, s := range []*store{l.entries, l.private, l.packets, l.words} {
+		if s != nil {
+			files = append(files, s.file)
+		}
+	}
+	for _, f := range files {
+		if f != nil {
+			_ = f.Close()
+		}
 	}
 	_ = l.lock.Close()
 }

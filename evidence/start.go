@@ -45,7 +45,7 @@ func Open(dir string, opt Options) (*Log, error) {
 		err = l.SetRules(opt.Rules, opt.Time)
 	}
 	if err != nil {
-		_ = l.lock.Close()
+		l.letGo()
 		return nil, err
 	}
 	return l, nil
@@ -146,7 +146,7 @@ func (l *Log) resume() error {
 	atCheckpoint := check.Size == 0
 	last := TotalsLeaf{}
 	end, err := scan(filepath.Join(l.dir, "entries"), func(i int64, pos uint64, b []byte) error {
-		if i >= check.Size && !l.complete(i, b) {
+		if i >= check.Size && (l.opt.discard || !l.complete(i, b)) {
 			return errHalf
 		}
 		if err := l.replayed(i, b, &last); err != nil {
@@ -294,7 +294,7 @@ func (l *Log) mend(safe int64, end scanned, last *TotalsLeaf) error {
 	if err := errors.Join(l.trim(l.private, false), l.trim(l.packets, true)); err != nil {
 		return err
 	}
-	l.start = leaves.FlagStart
+	l.start, l.safe = leaves.FlagStart, safe
 	if l.tree.size > 0 && last.Flags&leaves.FlagStop == 0 || l.tree.size != l.lastTotals+1 && l.tree.size > 0 {
 		l.start |= leaves.FlagUnclean
 	}
@@ -365,6 +365,9 @@ func refit(f *durable.Append, buf *[]byte, safe int64) error {
 
 // cutEntries keeps the broken bytes in a side file and ends the entries before them.
 func (l *Log) cutEntries(pos uint64) error {
+	if l.opt.discard {
+		return l.entries.cut(pos)
+	}
 	number, offset := int(pos>>positionShift), int64(pos&(1<<positionShift-1))
 	var broken []byte
 	for n := number; n <= l.entries.number; n++ {

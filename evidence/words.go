@@ -21,6 +21,9 @@ func (l *Log) openWords() (err error) {
 		return err
 	}
 	l.wordAt = map[string]uint64{}
+	if l.opt.discard {
+		return l.words.roll()
+	}
 	list, err := segments(dir)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 // writing is what a run's clerk is told.
 func (s *Setup) writing(o *RunOptions, file *records.File, now int64) clerk.Options {
 	c := s.settings.config
-	return clerk.Options{Dir: o.State, Kind: o.Kind, Now: now, Rules: s.inForce(), Records: file, Disk: o.Disk, Shadow: filepath.Join(o.State, rehearsalFile),
+	return clerk.Options{Dir: o.State, Kind: o.Kind, Now: now, Rules: s.inForce(), Records: file, Disk: o.Disk, Say: o.say, Shadow: filepath.Join(o.State, rehearsalFile),
 		Keep: evidence.Keep{Packets: limit(c.KeepPackets), Private: limit(c.KeepPrivate)}, KeepEve: records.Keep(c.KeepEve)}
 }
 

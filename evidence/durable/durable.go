@@ -29,8 +29,9 @@ type Disk struct {
 	faulty bool
 	n      int // changes until the fault
 	landed bool
-	torn   *rand.Rand // not nil: files keep a part of what was not synced
-	gate   func()     // not nil: called before each sync of a file
+	torn   *rand.Rand   // not nil: files keep a part of what was not synced
+	gate   func()       // not nil: called before each sync of a file
+	refuse func() error // nil: none is
 	ops    int
 	open   map[*Append]bool
 }
@@ -54,6 +55,13 @@ func Torn(n int, seed uint64) *Disk {
 // Slow is a disk that calls gate before it syncs an append file, for tests: nothing is safe before gate returns.
 func Slow(gate func()) *Disk { return &Disk{open: map[*Append]bool{}, gate: gate} }
 
+// Refusing is a disk whose changes fail while refuse says with what, for tests: they are not made. Disks that Again makes
+// of it ask the same.
+func Refusing(refuse func() error) *Disk { return &Disk{open: map[*Append]bool{}, refuse: refuse} }
+
+// Again is a disk like this one that has not failed yet: for files that are opened anew, whose end is not trusted.
+func (d *Disk) Again() *Disk { return &Disk{open: map[*Append]bool{}, gate: d.gate, refuse: d.refuse} }
+
 // Ops is how many changes were made or tried.
 func (d *Disk) Ops() int {
 	d.mu.Lock()
@@ -69,6 +77,12 @@ func (d *Disk) do(what string, change func() error) error {
 		return d.err
 	}
 	d.ops++
+	if d.refuse != nil {
+		if err := d.refuse(); err != nil {
+			d.err = fmt.Errorf("%s: %w", what, err)
+			return d.err
+		}
+	}
 	cut := d.faulty && d.ops == d.n
 	if !cut || d.landed {
 		if err := change(); err != nil {

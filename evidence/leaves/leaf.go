@@ -243,11 +243,12 @@ const (
 	CodeRetention
 	CodeRulesChanged
 	CodeAuthorised
+	CodeUnkept
 )
 
 // String is the code's name.
 func (c Code) String() string {
-	names := [...]string{"", "decision", "unprotected", "gap", "clock jump", "restart", "caps", "continuation", "erasure", "retention", "rules changed", "authorised"}
+	names := [...]string{"", "decision", "unprotected", "gap", "clock jump", "restart", "caps", "continuation", "erasure", "retention", "rules changed", "authorised", "unkept"}
 	if int(c) < len(names) && c > 0 {
 		return names[c]
 	}

@@ -15,6 +15,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
+	"time"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/capture"
@@ -43,7 +45,9 @@ type Options struct {
 	Shadow  string           // file of the rehearsal; "": none
 	Told    *summary.Summary // counts what is acknowledged, in the place of Done; nil: Done tells it
 
-	Witnesses *ask.Asker // has the log's heads cosigned; nil: nobody is asked
+	Witnesses *ask.Asker    // has the log's heads cosigned; nil: nobody is asked
+	Say       func(string)  // what a person should know at once, from any goroutine; nil: nobody listens
+	Retry     time.Duration // between two attempts at a disk that failed; 0: ten seconds
 }
 
 // Clerk has one owner, the merge point, whose goroutine calls every method unless said otherwise.
@@ -60,6 +64,10 @@ type Clerk struct {
 	asked    int64  // flushes asked for
 	line     []byte // of the goroutine that writes
 	snapshot []byte
+	out      outage
+	begun    bool // a run that goes on without its disk
+	said     string
+	current  atomic.Pointer[evidence.Log] // log, for any goroutine
 }
 
 // Bounds of a live run's acknowledgement: so many attacks, or so many ns, wait at most for the next flush.
@@ -89,14 +97,20 @@ func Open(o Options) (*Clerk, error) {
 		}
 		return nil, err
 	}
+	c.current.Store(c.log)
+	c.ready()
+	c.out.leaf, c.out.last = -1, -1
 	c.queue.open(c.rest)
 	return c, nil
 }
 
 // rest is done whenever nothing is left to do: others can read what was written. Nobody waits for a recording's.
 func (c *Clerk) rest() error {
-	if c.o.Records == nil {
+	switch {
+	case c.o.Records == nil:
 		return nil
+	case c.begun:
+		return c.passLines()
 	}
 	return c.o.Records.Flush()
 }
@@ -113,7 +127,15 @@ func Fresh(dir string) error {
 func (c *Clerk) Log() *evidence.Log { return c.log }
 
 // Begin has everything from here on done behind the caller, until Halt.
-func (c *Clerk) Begin() { c.queue.begin() }
+func (c *Clerk) Begin() {
+	if !c.begun && c.o.Records != nil { // what is in the record file by now is as safe as a sync made it
+		c.begun = true
+		c.out.synced, _ = c.o.Records.Sync()
+		c.out.leaf, c.out.last = c.log.Size()-1, c.log.Size()-1
+		c.recount(true)
+	}
+	c.queue.begin()
+}
 
 // Halt waits until everything that was handed over is done; from here on the caller waits again.
 func (c *Clerk) Halt() {
@@ -165,44 +187,52 @@ type seal struct {
 }
 
 func (c *Clerk) sealLater(r attack.Record, packets []byte) {
-	c.hand(len(packets)+recordBytes, func() error { return c.log.Seal(&r, packets) })
+	t := task{size: len(packets) + recordBytes, at: r.ClosedAt, isAttack: true, do: func(l *evidence.Log) error {
+		x := r // the log writes into it
+		return l.Seal(&x, packets)
+	}}
+	c.hand(t.size, func() error { return c.toLog(t) })
 }
 
 // Event takes what is not counted and must not be missing: at is its time, ns, public and hidden as in evidence.
 func (c *Clerk) Event(code evidence.Code, at int64, public, hidden []byte) {
-	c.hand(len(public)+len(hidden), func() error { return c.log.Event(code, at, -1, public, hidden) })
+	t := task{size: len(public) + len(hidden), at: at, do: func(l *evidence.Log) error { return l.Event(code, at, -1, public, hidden) }}
+	c.hand(t.size, func() error { return c.toLog(t) })
 }
 
 // Totals takes the ledger and the clock, ns.
 func (c *Clerk) Totals(l evidence.Ledger, now int64) {
-	c.hand(0, func() error {
+	t := task{at: now, do: func(log *evidence.Log) error {
 		if err := c.o.Witnesses.Other(); err != nil {
 			return err
 		}
 		if note := c.o.Witnesses.Newest(); note != nil {
-			c.log.Cosigned(note)
+			log.Cosigned(note)
 		}
-		return c.log.Totals(l, now)
-	})
+		return log.Totals(l, now)
+	}}
+	c.hand(0, func() error { return c.toLog(t) })
 }
 
 // Rules names the rules in force from now on. KeepRules was called before, so that the log need not wait for the text.
 func (c *Clerk) Rules(text []byte, now int64) {
-	c.hand(len(text), func() error { return c.log.SetRules(text, now) })
+	t := task{size: len(text), at: now, do: func(l *evidence.Log) error { return l.SetRules(text, now) }}
+	c.hand(t.size, func() error { return c.toLog(t) })
 }
 
 // KeepRules stores what Rules will name. From any goroutine.
-func (c *Clerk) KeepRules(text []byte) error { return c.log.KeepRules(text) }
+func (c *Clerk) KeepRules(text []byte) error { return c.current.Load().KeepRules(text) }
 
 // Gap puts time without protection on record and tells its source once it is durable.
 func (c *Clerk) Gap(g *capture.Gap, public []byte, now int64) {
-	done, at := g.Done, max(now, g.To)
-	c.hand(len(public), func() error {
-		if err := errors.Join(c.log.Event(evidence.CodeUnprotected, at, -1, public, nil), c.flush()); err != nil {
+	at := max(now, g.To)
+	t := task{size: len(public), at: at, done: g.Done, do: func(l *evidence.Log) error { return l.Event(evidence.CodeUnprotected, at, -1, public, nil) }}
+	c.hand(t.size, func() error {
+		if err := errors.Join(c.toLog(t), c.flush()); err != nil {
 			return err
 		}
-		if done != nil {
-			done()
+		if !c.begun && t.done != nil {
+			t.done()
 		}
 		return nil
 	})
@@ -231,15 +261,31 @@ func (c *Clerk) Flush(now int64) {
 
 // flush makes everything durable and writes the lines of what that acknowledges.
 func (c *Clerk) flush() error {
+	if c.begun && c.out.log != nil {
+		return nil
+	}
 	sealed, err := c.log.Flush()
+	if err != nil && c.begun {
+		c.logDown(err)
+		return nil
+	}
+	if err == nil {
+		c.covered()
+	}
 	return errors.Join(err, c.acknowledge(sealed))
 }
 
+// acknowledge writes the lines of sealed attacks and tells of them. Lines that cannot be written are written later, from
+// the log.
 func (c *Clerk) acknowledge(sealed []attack.Record) (err error) {
 	for i := range sealed {
+		if c.out.last = sealed[i].Evidence.Leaf; c.out.lines != nil || err != nil {
+			continue
+		}
 		c.line = eve.AppendAttack(c.line[:0], &sealed[i])
-		if _, err = c.o.Out.Write(c.line); err != nil {
-			break
+		if _, err = c.o.Out.Write(c.line); err != nil && c.begun {
+			c.linesDown(err)
+			err = nil
 		}
 	}
 	if c.o.Told == nil {
@@ -258,7 +304,7 @@ const linesMost = 256 << 10
 // Write takes whole lines.
 func (c *Clerk) Write(line []byte) (int, error) {
 	if !c.queue.running {
-		return c.o.Out.Write(line)
+		return len(line), c.toLines(line)
 	}
 	if c.lines = append(c.lines, line...); len(c.lines) >= linesMost {
 		c.handLines()
@@ -271,6 +317,8 @@ func (c *Clerk) Pass() {
 	switch {
 	case c.queue.running && c.holds():
 		c.handLines()
+	case !c.queue.running && c.begun:
+		_ = c.passLines()
 	case !c.queue.running && c.o.Records != nil:
 		c.queue.fail(c.o.Records.Flush())
 	}
@@ -294,8 +342,7 @@ func (c *Clerk) handLines() {
 				err = errors.Join(err, c.flush())
 			}
 		}
-		_, werr := c.o.Out.Write(b[written:])
-		return errors.Join(err, werr)
+		return errors.Join(err, c.toLines(b[written:]))
 	}})
 }
 
@@ -315,8 +362,35 @@ func (c *Clerk) hand(size int, do func() error) {
 // rehearsal as Save takes it.
 func (c *Clerk) Close(shadow []byte) {
 	c.Halt()
+	if c.begun {
+		c.settle()
+	}
+	err := c.stop()
+	if c.begun && err != nil { // once more, as during the run
+		c.logDown(err)
+		c.settle()
+		err = c.stop()
+	}
+	if c.out.log != nil {
+		c.log.Abandon()
+	}
+	if c.out.log != nil || c.begun && err != nil {
+		c.jot()
+	}
+	c.begun = false
+	c.queue.fail(errors.Join(c.ended(), err, c.keepShadow(shadow)))
+}
+
+// stop writes the log's last leaf, unless it takes nothing.
+func (c *Clerk) stop() error {
+	if c.out.log != nil {
+		return nil
+	}
 	sealed, err := c.log.Close()
-	c.queue.fail(errors.Join(err, c.acknowledge(sealed), c.keepShadow(shadow)))
+	if err == nil {
+		c.covered()
+	}
+	return errors.Join(err, c.acknowledge(sealed))
 }
 
 // Abandon gives the log's folder back as a crash would: what is not acknowledged is lost, the next start is an unclean one.

@@ -26,29 +26,44 @@ func (c *Clerk) Save(accounts, shadow []byte, now int64) {
 }
 
 func (c *Clerk) save(accounts, shadow []byte, now int64) error {
+	c.out.now = max(c.out.now, now)
 	if err := c.flush(); err != nil {
 		return err
 	}
 	size, err := c.o.Records.Sync()
-	if err != nil {
-		return err
-	}
-	if c.o.Records.Ripe(c.o.KeepEve, now) {
-		if err := c.o.Records.Rotate(now); err != nil {
-			return err
-		}
+	if err == nil && c.o.Records.Ripe(c.o.KeepEve, now) {
+		err = c.o.Records.Rotate(now)
 		size = 0
 	}
+	switch {
+	case err != nil && c.begun:
+		if c.out.lines == nil {
+			c.linesDown(err)
+		}
+		c.linesAgain(false)
+		return nil
+	case err != nil:
+		return err
+	case c.out.log != nil: // a snapshot would vouch for what is not sealed
+		c.logAgain(false)
+		return nil
+	}
+	c.out.synced, c.out.leaf, c.out.loose = size, c.out.last, 0
 	// The accounts are JSON already, tens of megabytes under a wide attack: they are not read again for it.
 	c.snapshot = append(fmt.Appendf(c.snapshot[:0], `{"records":%d,"accounts":`, size), accounts...)
 	c.snapshot = append(c.snapshot, '}')
-	if err := c.log.Snapshot(c.snapshot); err != nil {
-		return err
+	err = c.log.Snapshot(c.snapshot)
+	if err == nil {
+		err = c.keepShadow(shadow)
 	}
-	if err := c.keepShadow(shadow); err != nil {
-		return err
+	if err == nil {
+		err = c.retain(now)
 	}
-	return c.retain(now)
+	if err != nil && c.begun {
+		c.logDown(err)
+		return nil
+	}
+	return err
 }
 
 // keepShadow writes the rehearsal into its file.
@@ -94,6 +109,15 @@ func (c *Clerk) Reopen() <-chan error {
 	c.hand(0, func() error {
 		err := c.o.Records.Reopen()
 		answer <- err
+		switch {
+		case err == nil:
+			c.out.synced, c.out.leaf, c.out.loose = c.o.Records.Size(), c.out.last, 0
+		case c.begun:
+			if c.out.lines == nil {
+				c.linesDown(err)
+			}
+			return nil
+		}
 		return err
 	})
 	return answer

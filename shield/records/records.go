@@ -111,6 +111,28 @@ func cutTail(path string) {
 	}
 }
 
+// Size is the file's length, bytes, without what is buffered.
+func (r *File) Size() int64 { return r.file.Size() }
+
+// Again opens the file anew after it could not be written: what is not whole lines at its end is cut. since is a length
+// that was synced.
+func (r *File) Again(since int64) (Mended, error) {
+	_ = r.file.Close()
+	cutTail(r.path)
+	m, err := MendFile(r.path, since)
+	if err != nil {
+		return m, err
+	}
+	disk := durable.OS()
+	file, err := disk.OpenShared(r.path)
+	if err != nil {
+		return m, said(err)
+	}
+	r.disk, r.file, r.began = disk, file, 0
+	r.w.Reset(r.file)
+	return m, nil
+}
+
 // Mend repairs the file after a crash; nothing may have been written to it yet.
 func (r *File) Mend(since int64) (Mended, error) {
 	m, err := MendFile(r.path, since)
