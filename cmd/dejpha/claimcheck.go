@@ -83,6 +83,9 @@ func (c claimCheckCmd) proofs(figures []stated.Figure) (map[string]stated.Proof,
 		if err != nil {
 			return nil, usage("%s:%d: claim: %w", c.File, f.Line, err)
 		}
+		if file.One == nil {
+			return nil, usage("%s:%d: claim: %s is a claim over several logs; name the claim of one log, `dejpha claim show` checks the other", c.File, f.Line, f.Claim)
+		}
 		out[f.Claim] = proofOf(file.One, key)
 	}
 	return out, nil

@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) {
 			if err != nil || len(names) == 0 {
 				return fmt.Errorf("the samples are missing: %w", err)
 			}
-			names = append(names, "../../claim/testdata/claim.json")
+			names = append(names, "../../claim/testdata/claim.json", "../../claim/testdata/merged.json")
 			for _, name := range names {
 				b, err := os.ReadFile(name)
 				if err != nil {
