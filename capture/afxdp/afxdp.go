@@ -43,6 +43,8 @@ const (
 	askEvery       = int64(250e6)          // ns between two looks for an interface that is down or gone
 	drainRounds    = 20                    // waits of drainWait for the kernel's rest after Stop
 	drainWait      = 2 * time.Millisecond  //
+	takenWait      = 2 * time.Second       // for an interface that somebody still has, at the start
+	takenPause     = 20 * time.Millisecond // between two attempts
 	stampSlack     = 10 * time.Millisecond // that a frame may take from its stamp to its ring
 )
 

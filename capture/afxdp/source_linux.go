@@ -66,6 +66,12 @@ func OpenGroup(o Options, n int) ([]capture.Live, error) {
 			x := &side{port: p, place: uint16(place)}
 			s.sides = append(s.sides, x)
 			err := x.open(s, nil)
+			// The kernel lets go of a queue a little after the sockets that had it were closed: a shield that is started
+			// again must not be refused for the one before.
+			for waited := time.Duration(0); errors.Is(err, ErrTaken) && waited < takenWait; waited += takenPause {
+				time.Sleep(takenPause)
+				err = x.open(s, nil)
+			}
 			switch {
 			case errors.Is(err, errDown):
 				x.down = true
