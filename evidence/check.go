@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence/leaves"
 )
 
@@ -509,33 +508,18 @@ func (c *checker) private(i int64, want [32]byte, x *AttackLeaf) {
 	if c.public {
 		return
 	}
-	line := c.slot(i)
-	if line == nil {
-		c.r.problem("leaf %d: its line in seeds is missing", i)
-		return
-	}
-	s := decodeSlot(line)
-	if s.erased() {
+	s, p, r, err := unhide(c.slot(i), &c.opened, &c.words, i, want)
+	var damaged *CorruptError
+	switch {
+	case errors.Is(err, ErrErased):
 		c.r.Erased++
 		c.withheld = append(c.withheld, i)
 		return
-	}
-	if s.private == 0 {
-		c.r.problem("leaf %d: its private part is missing", i)
-		return
-	}
-	sealed, err := c.opened.read(s.private-1, i)
-	if errors.Is(err, os.ErrNotExist) {
+	case errors.Is(err, os.ErrNotExist):
 		c.withheld = append(c.withheld, i)
 		return
-	}
-	var p Private
-	var r *attack.Record
-	if err == nil {
-		p, r, err = openPrivate(sealed, s.seed[:], &c.words)
-	}
-	if err != nil || p.commitment(s.seed[:]) != want {
-		c.r.problem("leaf %d: its private part is not what the leaf committed to", i)
+	case errors.As(err, &damaged):
+		c.r.problem("%s", damaged.What)
 		return
 	}
 	c.r.PrivateOpen++

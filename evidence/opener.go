@@ -29,31 +29,14 @@ func NewOpener(dir string) (*Opener, error) {
 // Open is the record of an attack's leaf, without its story, held to what the leaf committed to. ErrErased when it was
 // erased or fell to retention; else a CorruptError.
 func (o *Opener) Open(leaf int64, x *AttackLeaf) (*attack.Record, error) {
-	wrong := func(what string) error { return &CorruptError{fmt.Sprintf("leaf %d: %s", leaf, what)} }
-	b := o.seeds.get(leaf*slotBytes, slotBytes)
-	if len(b) < slotBytes {
-		return nil, wrong("its line in seeds is missing")
-	}
-	s := decodeSlot(b)
-	if s.erased() {
-		return nil, ErrErased
-	} else if s.private == 0 {
-		return nil, wrong("its private part is missing")
-	}
-	sealed, err := o.parts.read(s.private-1, leaf)
+	_, p, r, err := unhide(o.seeds.get(leaf*slotBytes, slotBytes), &o.parts, &o.words, leaf, x.Private)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, ErrErased
-	}
-	var p Private
-	var r *attack.Record
-	if err == nil {
-		p, r, err = openPrivate(sealed, s.seed[:], &o.words)
-	}
-	if err != nil || p.commitment(s.seed[:]) != x.Private {
-		return nil, wrong("its private part is not what the leaf committed to")
+	} else if err != nil {
+		return nil, err
 	}
 	if !p.agrees(r, x, leaf) {
-		return nil, wrong("it does not say what its private part says")
+		return nil, &CorruptError{fmt.Sprintf("leaf %d: it does not say what its private part says", leaf)}
 	}
 	if r == nil { // it did not fit the short form
 		read, err := laidOut(&p, leaf)
@@ -61,6 +44,31 @@ func (o *Opener) Open(leaf int64, x *AttackLeaf) (*attack.Record, error) {
 	}
 	r.Evidence.Leaf = leaf
 	return r, nil
+}
+
+// unhide opens what a leaf's line in seeds leads to, and holds it to what the leaf committed to. ErrErased: it was erased;
+// os.ErrNotExist: its file fell to retention; else a CorruptError.
+func unhide(line []byte, parts *records, words *wordReader, leaf int64, want [32]byte) (s slot, p Private, r *attack.Record, err error) {
+	wrong := func(what string) error { return &CorruptError{fmt.Sprintf("leaf %d: %s", leaf, what)} }
+	if len(line) < slotBytes {
+		return s, p, nil, wrong("its line in seeds is missing")
+	}
+	if s = decodeSlot(line); s.erased() {
+		return s, p, nil, ErrErased
+	} else if s.private == 0 {
+		return s, p, nil, wrong("its private part is missing")
+	}
+	sealed, err := parts.read(s.private-1, leaf)
+	if errors.Is(err, os.ErrNotExist) {
+		return s, p, nil, os.ErrNotExist
+	}
+	if err == nil {
+		p, r, err = openPrivate(sealed, s.seed[:], words)
+	}
+	if err != nil || p.commitment(s.seed[:]) != want {
+		return s, p, nil, wrong("its private part is not what the leaf committed to")
+	}
+	return s, p, r, nil
 }
 
 // Close gives the files back.

@@ -13,29 +13,6 @@ import (
 // What a log shows to others: its head, the head that witnesses cosigned, proofs that one continues the other, tiles and
 // bundles of entries. All of it may be read while the log is written: what a checkpoint covers never changes.
 
-// Published is the head of a log on disk.
-type Published struct {
-	Checkpoint
-	Note     []byte // signed
-	Verifier string // the log's own key, as the folder tells it
-}
-
-// ReadCheckpoint reads a log's newest durable checkpoint and checks its signature by the folder's own key.
-func ReadCheckpoint(dir string) (p Published, err error) {
-	form, err := readFormat(dir)
-	if err != nil {
-		return p, err
-	}
-	if p.Note, err = os.ReadFile(filepath.Join(dir, "checkpoint")); err != nil {
-		return p, fmt.Errorf("reading checkpoint: %w", err)
-	}
-	p.Verifier = form.Key
-	if p.Checkpoint, err = OpenCheckpoint(p.Note, form.Key); err != nil {
-		return p, &CorruptError{err.Error()}
-	}
-	return p, nil
-}
-
 // cosignedFile is the newest checkpoint that a quorum of witnesses cosigned, with their signatures.
 func cosignedFile(dir string) string { return filepath.Join(dir, "cosigned") }
 

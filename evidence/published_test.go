@@ -25,8 +25,8 @@ func TestWhatALogPublishes(t *testing.T) {
 	if _, err := fill(l, 300); err != nil {
 		t.Fatal(err)
 	}
-	p, err := ReadCheckpoint(dir)
-	if err != nil || p.Size != l.Size() || p.Verifier != l.Verifier() || p.Size <= TileWidth {
+	p, err := ReadHead(dir)
+	if err != nil || p.Size != l.Size() || p.Key != l.Verifier() || p.Size <= TileWidth {
 		t.Fatalf("%+v %v", p.Checkpoint, err)
 	}
 	var leaves [][]byte
@@ -108,7 +108,7 @@ func TestCosignedCheckpointIsNamedAndChecked(t *testing.T) {
 	if _, err := l.Flush(); err != nil || last().Cosigned != [32]byte{} {
 		t.Fatal(err, last().Cosigned)
 	}
-	head, err := ReadCheckpoint(dir)
+	head, err := ReadHead(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

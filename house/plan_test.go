@@ -52,7 +52,7 @@ var plan = []roomPlan{
 	{"witness/ask", []string{"cosign", "witness", "evidence", "evidence/durable"}, "has a log's heads cosigned, over HTTP or by file"},
 	{"witness/*", []string{"cosign", "witness", "evidence", "evidence/durable"}, "a log's tiles over HTTP"},
 	{"stated", nil, "judges figures that somebody stated: what holds together and what cannot"},
-	{"report", []string{"attack", "claim", "evidence"}, "a page and JSON about what was counted in a window, each figure with what binds it"},
+	{"report", []string{"attack", "claim", "evidence", "evidence/leaves"}, "a page and JSON about what was counted in a window, each figure with what binds it"},
 	{"jsonline", nil, "appends JSON to a reused buffer"},
 	{"eve", []string{"decode", "flow", "stream", "app", "app/contract", "detect", "rule", "behaviour", "attack", "jsonline"}, "records for other tools, one event type a file"},
 	{"eve/evetest", nil, "holds lines of eve.json to their schema; tests only"},

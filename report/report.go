@@ -12,6 +12,7 @@ import (
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/claim"
 	"github.com/dejpha/dejpha/evidence"
+	"github.com/dejpha/dejpha/evidence/leaves"
 )
 
 // Format names the format of the JSON.
@@ -194,8 +195,6 @@ func difference(c *claim.Claim) (*evidence.Counters, error) {
 // cell is a place in the log's counters; see docs/evidence.md.
 type cell struct{ class, outcome, result, risk, side int }
 
-const cellCount = 25 * 3 * 3 * 3 * 2
-
 func cellAt(n int) cell {
 	return cell{class: n / 54, outcome: n / 18 % 3, result: n / 6 % 3, risk: n / 2 % 3, side: n % 2}
 }
@@ -219,7 +218,7 @@ func (f *Figures) add(c cell, n int64) {
 func net(d *evidence.Counters, n int) int64 { return int64(d[2*n]) - int64(d[2*n+1]) }
 
 func figuresOf(d *evidence.Counters) (f Figures) {
-	for n := range cellCount {
+	for n := range leaves.Cells {
 		f.add(cellAt(n), net(d, n))
 	}
 	return f
@@ -227,7 +226,7 @@ func figuresOf(d *evidence.Counters) (f Figures) {
 
 func outcomes(d *evidence.Counters) [3]Outcome {
 	out := [3]Outcome{{Name: attack.Foiled}, {Name: attack.Contained}, {Name: attack.Observed}}
-	for n := range cellCount {
+	for n := range leaves.Cells {
 		c := cellAt(n)
 		o := &out[c.outcome]
 		*[3]*int64{&o.Real, &o.Decoy, &o.NoRisk}[c.risk] += net(d, n)
@@ -244,7 +243,7 @@ func fromTotals(d *evidence.Counters) []*Table {
 	results := &Table{By: "result", Caption: "Attacks by result, judged from the target's own answers", Bound: "claim",
 		Rows: []Row{{Name: attack.Succeeded}, {Name: attack.Failed}, {Name: attack.Unknown}}}
 	sides := &Table{By: "side", Caption: "Attacks by the side they came from", Bound: "claim", Rows: []Row{{Name: attack.Outside}, {Name: attack.Inside}}}
-	for n := range cellCount {
+	for n := range leaves.Cells {
 		c, v := cellAt(n), net(d, n)
 		classes.Rows[c.class].add(c, v)
 		results.Rows[c.result].add(c, v)

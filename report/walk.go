@@ -16,6 +16,7 @@ import (
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/claim"
 	"github.com/dejpha/dejpha/evidence"
+	"github.com/dejpha/dejpha/evidence/leaves"
 )
 
 func outside(err error) (string, bool) {
@@ -25,14 +26,6 @@ func outside(err error) (string, bool) {
 	}
 	return "", false
 }
-
-// Types of leaves, and the flags of a totals leaf's start: docs/evidence.md.
-const (
-	typeAttack, typeTotals, typeCorrection, typeEvent = 1, 2, 3, 4
-
-	flagStart   = 1 << 0
-	flagUnclean = 1 << 2
-)
 
 // Limits of a walk.
 const (
@@ -46,8 +39,8 @@ type walk struct {
 	dir      string
 	opt      Options
 	from, to int64 // leaves with from < index < to are counted
-	counts   [cellCount]uint64
-	gone     [cellCount]uint64 // withdrawn by corrections
+	counts   [leaves.Cells]uint64
+	gone     [leaves.Cells]uint64 // withdrawn by corrections
 	steps    []Step
 	stepName string
 	ends     []time.Time
@@ -157,7 +150,7 @@ func (w *walk) run() error {
 // leaf takes one leaf in; an attack's is handed back to be opened.
 func (w *walk) leaf(i int64, b []byte) (*one, error) {
 	switch b[0] {
-	case typeAttack:
+	case leaves.TypeAttack:
 		l, err := evidence.ReadAttackLeaf(b)
 		if err != nil {
 			return nil, &evidence.CorruptError{What: fmt.Sprintf("leaf %d cannot be read", i)}
@@ -168,20 +161,20 @@ func (w *walk) leaf(i int64, b []byte) (*one, error) {
 		w.severity[min(l.Severity, 4)].add(c, 1)
 		w.port(&l, c)
 		return &one{i, l}, nil
-	case typeTotals:
+	case leaves.TypeTotals:
 		t, err := evidence.ReadTotalsLeaf(b)
 		if err != nil {
 			return nil, &evidence.CorruptError{What: fmt.Sprintf("leaf %d cannot be read", i)}
 		}
 		w.totals(t)
-		if t.Flags&flagUnclean != 0 {
+		if t.Flags&leaves.FlagUnclean != 0 {
 			w.event(i, t.Time, "restart", "started again after anything but a clean stop")
-		} else if t.Flags&flagStart != 0 && i > 0 {
+		} else if t.Flags&leaves.FlagStart != 0 && i > 0 {
 			w.event(i, t.Time, "restart", "started again after a clean stop")
 		}
-	case typeCorrection:
+	case leaves.TypeCorrection:
 		return nil, w.correction(i, b)
-	case typeEvent:
+	case leaves.TypeEvent:
 		e, err := evidence.ReadEventLeaf(b)
 		if err != nil {
 			return nil, &evidence.CorruptError{What: fmt.Sprintf("leaf %d cannot be read", i)}
@@ -206,7 +199,7 @@ func (w *walk) correction(i int64, b []byte) error {
 		return &evidence.CorruptError{What: fmt.Sprintf("leaf %d corrects what is no attack", i)}
 	}
 	w.gone[l.Cell()]++
-	if int(x.Cell) < cellCount {
+	if int(x.Cell) < leaves.Cells {
 		w.counts[x.Cell]++
 	}
 	return nil
@@ -231,7 +224,7 @@ func (w *walk) totals(t *evidence.TotalsLeaf) {
 
 // compare holds the leaves that were walked against the totals that are claimed.
 func (w *walk) compare(d *evidence.Counters) error {
-	for n := range cellCount {
+	for n := range leaves.Cells {
 		if w.counts[n] != d[2*n] {
 			return &evidence.CorruptError{What: fmt.Sprintf("its leaves count %d attacks of cell %d where its totals say %d", w.counts[n], n, d[2*n])}
 		}

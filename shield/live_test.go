@@ -3,12 +3,9 @@ package shield
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -184,83 +181,6 @@ func TestWorkersAtTheirOwnWires(t *testing.T) {
 	}
 	if len(sum.Workers) != 2 || sum.ByClass["scan"] != 1 || sum.ByClass["web-attack"] != 1 {
 		t.Errorf("%v", sum.ByClass)
-	}
-}
-
-// The real program on a real interface: somebody scans, it tells of it, and ends cleanly.
-func TestScanOnARealInterface(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root for network namespaces")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("needs ip (Debian package iproute2)")
-	}
-	bin, state := buildBinary(t), t.TempDir()
-	a, b := fmt.Sprintf("dejpha-s%d-a", os.Getpid()), fmt.Sprintf("dejpha-s%d-b", os.Getpid())
-	for _, n := range []string{a, b} {
-		if out, err := exec.Command("ip", "netns", "add", n).CombinedOutput(); err != nil {
-			t.Skipf("no network namespaces here: %v %s", err, out)
-		}
-		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", n).Run() })
-	}
-	for _, args := range [][]string{
-		{"-n", a, "link", "add", "ds0", "type", "veth", "peer", "name", "ds1", "netns", b},
-		{"-n", a, "addr", "add", "10.77.0.1/24", "dev", "ds0"}, {"-n", b, "addr", "add", "10.77.0.2/24", "dev", "ds1"},
-		{"-n", a, "link", "set", "ds0", "up"}, {"-n", b, "link", "set", "ds1", "up"},
-	} {
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %v: %v\n%s", args, err, out)
-		}
-	}
-	var says, tells bytes.Buffer
-	cmd := exec.Command("ip", "netns", "exec", a, bin, "run", "-i", "ds0", "--no-console", "--set", "state="+state)
-	cmd.Stdout, cmd.Stderr = &tells, &says
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		if t.Failed() {
-			t.Logf("it said:\n%s%s", tells.String(), says.String())
-		}
-	})
-	eventually(t, "the start", func() bool { // the records are opened when the interface is watched
-		_, err := os.Stat(filepath.Join(state, "eve.json"))
-		return err == nil
-	})
-	scan := exec.Command("ip", "netns", "exec", b, os.Args[0], "-test.run=^TestScanAsAnotherProcess$")
-	scan.Env = append(os.Environ(), "DEJPHA_SCAN=10.77.0.1")
-	if out, err := scan.CombinedOutput(); err != nil {
-		t.Fatalf("scanning: %v\n%s", err, out)
-	}
-	eventually(t, "the attack", func() bool {
-		text, err := os.ReadFile(filepath.Join(state, "eve.json"))
-		return err == nil && bytes.Contains(text, []byte(`"class":"scan"`))
-	})
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("%v\n%s", err, says.String())
-	}
-	if !bytes.Contains(tells.Bytes(), []byte(" 0 dropped by the kernel")) || bytes.Contains(tells.Bytes(), []byte("NOT BALANCE")) {
-		t.Errorf("%s", tells.String())
-	}
-	scans := 0
-	for _, r := range eveOf(t, state) {
-		if r.Type == "attack" && r.Attack.Class == "scan" {
-			scans++
-			if len(r.Attack.Origin.Sources) != 1 || r.Attack.Origin.Sources[0].IP != "10.77.0.2" {
-				t.Errorf("%+v", r.Attack)
-			}
-		}
-	}
-	if scans != 1 {
-		t.Errorf("%d attacks of class scan", scans)
-	}
-	report, err := evidence.CheckAll(filepath.Join(state, "evidence"), "")
-	if err != nil || !report.OK() || report.Ledger.Received < 200 {
-		t.Errorf("%v: %+v", err, report)
 	}
 }
 

@@ -17,36 +17,23 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dejpha/dejpha/capture/nettest"
 	"github.com/dejpha/dejpha/evidence"
 )
 
 // What was sent is the truth: a program that could not look for a while has every packet in its ledger, those that its
 // rings had no room for among the dropped, and so has the log that it sealed.
 func TestLossIsInTheLedgerToThePacket(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root for network namespaces")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("needs ip (Debian package iproute2)")
-	}
 	const frames = 60000 // of 1,400 bytes: more than twice what the rings of two workers hold
 	bin, state := buildBinary(t), t.TempDir()
-	a, b := fmt.Sprintf("dejpha-l%d-a", os.Getpid()), fmt.Sprintf("dejpha-l%d-b", os.Getpid())
-	for _, n := range []string{a, b} {
-		if out, err := exec.Command("ip", "netns", "add", n).CombinedOutput(); err != nil {
-			t.Skipf("no network namespaces here: %v %s", err, out)
-		}
-		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", n).Run() })
-		quiet := "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6"
-		if out, err := exec.Command("ip", "netns", "exec", n, "sh", "-c", quiet).CombinedOutput(); err != nil {
-			t.Skipf("the kernel cannot be kept quiet: %v %s", err, out)
-		}
+	n := nettest.Spaces(t, "shield", "sender")
+	a, b := n[0], n[1]
+	for _, space := range n { // the kernel's own words would stand among the counted
+		nettest.Must(t, "ip", "netns", "exec", space, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
 	}
-	for _, args := range [][]string{{"-n", a, "link", "add", "ds0", "type", "veth", "peer", "name", "ds1", "netns", b}, {"-n", a, "link", "set", "ds0", "up"}, {"-n", b, "link", "set", "ds1", "up"}} {
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %v: %v\n%s", args, err, out)
-		}
-	}
+	nettest.Must(t, "ip", "-n", a, "link", "add", "ds0", "type", "veth", "peer", "name", "ds1", "netns", b)
+	nettest.Must(t, "ip", "-n", a, "link", "set", "ds0", "up")
+	nettest.Must(t, "ip", "-n", b, "link", "set", "ds1", "up")
 	var says, tells bytes.Buffer
 	cmd := exec.Command("ip", "netns", "exec", a, bin, "run", "-i", "ds0", "--workers", "2", "--no-console", "--set", "state="+state)
 	cmd.Stdout, cmd.Stderr = &tells, &says

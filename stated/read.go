@@ -313,11 +313,7 @@ func (r *figureReader) shareAndChange() {
 	if n == nil || n.kind == '0' {
 		return
 	}
-	list := []*node{n}
-	if n.kind == '[' {
-		list = n.values
-	}
-	for _, v := range list {
+	for _, v := range n.each() {
 		var all []found
 		if v.kind == 's' {
 			all = quantities(clip(v.text))
@@ -354,6 +350,14 @@ func (r *figureReader) sums() {
 	}
 }
 
+// each is a list's values, or the one value that stands where a list may stand.
+func (n *node) each() []*node {
+	if n.kind == '[' {
+		return n.values
+	}
+	return []*node{n}
+}
+
 // windows takes the words of windows over; fill reads them.
 func (r *figureReader) windows() {
 	if n := r.n.get("system_since"); n != nil && n.kind != '0' {
@@ -365,11 +369,7 @@ func (r *figureReader) windows() {
 	if n == nil || n.kind == '0' {
 		return
 	}
-	list := []*node{n}
-	if n.kind == '[' {
-		list = n.values
-	}
-	for _, v := range list {
+	for _, v := range n.each() {
 		switch v.kind {
 		case 's', 'n':
 			r.f.Windows = append(r.f.Windows, Window{Text: clip(v.text)})

@@ -2,33 +2,21 @@ package way
 
 import (
 	"errors"
-	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/dejpha/dejpha/block"
+	"github.com/dejpha/dejpha/capture/nettest"
 )
 
 // namespace is a network namespace of the test's own, with a pair of interfaces, and a place for pins.
 func namespace(t *testing.T) (name, pins string) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root for network namespaces")
-	}
-	name = fmt.Sprintf("dejpha-w%d", os.Getpid())
-	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
-		t.Skipf("no network namespaces here: %v %s", err, out)
-	}
-	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })
-	if out, err := exec.Command("ip", "-n", name, "link", "add", "dw0", "type", "veth", "peer", "name", "dw1").CombinedOutput(); err != nil {
-		t.Skipf("no veth here: %v %s", err, out)
-	}
+	name = nettest.Spaces(t, "way")[0]
+	nettest.Must(t, "ip", "-n", name, "link", "add", "dw0", "type", "veth", "peer", "name", "dw1")
 	pins = t.TempDir()
 	if err := unix.Mount("bpf", pins, "bpf", 0, ""); err != nil {
 		t.Skipf("no BPF file system here: %v", err)
@@ -37,29 +25,19 @@ func namespace(t *testing.T) (name, pins string) {
 	return name, pins
 }
 
-// in runs f on a thread of its own in a namespace, without any privilege if bare; the thread ends with it.
+// in runs f in a namespace, without any privilege if bare.
 func in(t *testing.T, namespace string, bare bool, f func()) {
 	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		fd, err := unix.Open("/run/netns/"+namespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err == nil {
-			err = unix.Setns(fd, unix.CLONE_NEWNET)
-			_ = unix.Close(fd)
+	nettest.In(t, namespace, func() {
+		var none [2]unix.CapUserData
+		if bare {
+			if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
+				t.Error(err)
+				return
+			}
 		}
-		if err == nil && bare {
-			var none [2]unix.CapUserData
-			err = unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0])
-		}
-		if err == nil {
-			f()
-		}
-		done <- err
-	}()
-	if err := <-done; err != nil {
-		t.Fatalf("cannot enter %s: %v", namespace, err)
-	}
+		f()
+	})
 }
 
 func TestTheBestWayIsTakenAndRefusalsAreSaid(t *testing.T) {

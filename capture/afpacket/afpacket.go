@@ -8,7 +8,6 @@ package afpacket
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/dejpha/dejpha/capture/cbpf"
@@ -56,20 +55,6 @@ var ErrPrivilege = errors.New("no permission to capture packets")
 
 // ErrKernel says that the kernel, or the system, does not offer the ring.
 var ErrKernel = errors.New("packet capture is not offered by this system")
-
-// UnknownInterfaceError says that an interface does not exist, and which do.
-type UnknownInterfaceError struct {
-	Name  string
-	Known []string
-}
-
-// Error implements error.
-func (e *UnknownInterfaceError) Error() string {
-	if len(e.Known) == 0 {
-		return fmt.Sprintf("no interface %q; this machine shows none", e.Name)
-	}
-	return fmt.Sprintf("no interface %q; there are %s", e.Name, strings.Join(e.Known, ", "))
-}
 
 // check fills in the defaults and refuses what the kernel would.
 func (o *Options) check(workers int) error {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/capture/cbpf"
+	"github.com/dejpha/dejpha/capture/nettest"
 )
 
 // Ends of the tests' conversations.
@@ -108,7 +109,7 @@ func TestKernelSkipsConversationsAndCounts(t *testing.T) {
 	}
 	const each = 20
 	var sources []capture.Live
-	in(t, w.a, func() { sources = openSkipping(t, Options{}, 2) })
+	nettest.In(t, w.a, func() { sources = openSkipping(t, Options{}, 2) })
 	defer func() {
 		for _, s := range sources {
 			_ = s.Close()
@@ -179,7 +180,7 @@ func TestFragmentsAndDamageAreShown(t *testing.T) {
 	w.quiet(t)
 	c := conversation(ends4, 17, 1001)
 	var sources []capture.Live
-	in(t, w.a, func() { sources = openSkipping(t, Options{}, 1) })
+	nettest.In(t, w.a, func() { sources = openSkipping(t, Options{}, 1) })
 	defer sources[0].Close()
 	if !sources[0].(capture.Bypasser).Bypass(0, c, capture.ByTLS) {
 		t.Fatal("not skipped")
@@ -200,7 +201,7 @@ func TestFragmentsAndDamageAreShown(t *testing.T) {
 func TestSkippedConversationsAreBounded(t *testing.T) {
 	w := newWire(t)
 	var sources []capture.Live
-	in(t, w.a, func() { sources = openSkipping(t, Options{}, 1) })
+	nettest.In(t, w.a, func() { sources = openSkipping(t, Options{}, 1) })
 	defer sources[0].Close()
 	c := conversation(ends4, 6, 0)
 	for i := range skippedMost {
@@ -226,7 +227,7 @@ func TestFilterTurnsTheBypassOff(t *testing.T) {
 	w.quiet(t)
 	var told []string
 	var sources []capture.Live
-	in(t, w.a, func() {
+	nettest.In(t, w.a, func() {
 		sources = openSkipping(t, Options{Say: func(s string) { told = append(told, s) }, Filters: map[string][]cbpf.Instruction{here: {{Op: 0x06, K: cbpf.SnapLen}}}}, 2)
 	})
 	defer func() {

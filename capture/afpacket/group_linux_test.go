@@ -15,6 +15,7 @@ import (
 
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/capture/cbpf"
+	"github.com/dejpha/dejpha/capture/nettest"
 )
 
 // Frames of the fanout tests end with their pair's number behind this mark.
@@ -38,7 +39,7 @@ type team struct {
 func (w wire) quiet(t *testing.T) {
 	t.Helper()
 	for _, n := range []string{w.a, w.b} {
-		must(t, "ip", "netns", "exec", n, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
+		nettest.Must(t, "ip", "netns", "exec", n, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
 	}
 }
 
@@ -47,7 +48,7 @@ func (w wire) team(t *testing.T, o Options, n int, interfaces ...string) *team {
 	m := &team{halt: make(chan struct{}), events: make(chan string, 64), where: map[uint32]int{}, count: make([]uint64, n)}
 	o.Interfaces, o.Now, o.Say = interfaces, now, func(s string) { m.events <- s }
 	var sources []capture.Live
-	in(t, w.a, func() {
+	nettest.In(t, w.a, func() {
 		var err error
 		if sources, err = OpenGroup(o, n); err != nil {
 			t.Error(err)
@@ -222,7 +223,7 @@ func ports(a, b host) []byte { return []byte{4, byte(a), 0, byte(b), 0, 8, 0, 0}
 // put sends frames on an interface of a namespace.
 func put(t *testing.T, namespace, name string, frames [][]byte) {
 	t.Helper()
-	in(t, namespace, func() {
+	nettest.In(t, namespace, func() {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			t.Errorf("sending: %v", err)
@@ -316,7 +317,7 @@ func TestLossOfSeveralRingsIsCounted(t *testing.T) {
 	w := newWire(t)
 	w.quiet(t)
 	all := slices.Repeat(conversations(), 40)
-	in(t, w.a, func() {
+	nettest.In(t, w.a, func() {
 		sources, err := OpenGroup(Options{Interfaces: []string{here}, Now: now, BlockBytes: blockLeast, Blocks: blocksLeast}, 3)
 		if err != nil {
 			t.Error(err)
@@ -359,10 +360,10 @@ func TestWorkersFollowTheInterface(t *testing.T) {
 		until(t, "frames "+what, func() bool { return m.marked() == sent })
 	}
 	arrive("at first")
-	must(t, "ip", "-n", w.a, "link", "set", here, "down")
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", here, "down")
 	l.told(t, here+" is down")
-	must(t, "ip", "-n", w.a, "link", "set", here, "name", "dv9")
-	must(t, "ip", "-n", w.a, "link", "set", "dv9", "up")
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", here, "name", "dv9")
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", "dv9", "up")
 	l.told(t, here+" is up again")
 	arrive("under another name")
 	m.mu.Lock()
@@ -370,10 +371,10 @@ func TestWorkersFollowTheInterface(t *testing.T) {
 		t.Errorf("pairs changed their worker: %s", m.split[0])
 	}
 	m.mu.Unlock()
-	must(t, "ip", "-n", w.a, "link", "set", "dv9", "down")
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", "dv9", "down")
 	l.told(t, here+" is down")
-	must(t, "ip", "-n", w.a, "link", "set", "dv9", "name", here)
-	must(t, "ip", "-n", w.a, "link", "del", here)
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", "dv9", "name", here)
+	nettest.Must(t, "ip", "-n", w.a, "link", "del", here)
 	l.told(t, here+" is gone")
 	w.plug(t)
 	l.told(t, here+" is back")
@@ -386,11 +387,11 @@ func TestWorkersFollowTheInterface(t *testing.T) {
 func TestWorkersWaitForTheInterface(t *testing.T) {
 	w := newWire(t)
 	w.quiet(t)
-	must(t, "ip", "-n", w.a, "link", "set", here, "down")
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", here, "down")
 	m := w.team(t, Options{}, 2, here)
 	l := listener{events: m.events}
 	l.told(t, here+" is down")
-	must(t, "ip", "-n", w.a, "link", "set", here, "up")
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", here, "up")
 	l.told(t, here+" is")
 	time.Sleep(2 * time.Duration(askEvery))
 	all := conversations()
@@ -407,7 +408,7 @@ func TestExpressionFiltersForAllWorkers(t *testing.T) {
 	w := newWire(t)
 	w.quiet(t)
 	var code []cbpf.Instruction
-	in(t, w.a, func() {
+	nettest.In(t, w.a, func() {
 		var err error
 		if code, err = cbpf.ReadFilter(here, "udp and net 10.0.0.0/8"); err != nil {
 			t.Error(err)
@@ -433,7 +434,7 @@ func TestExpressionFiltersForAllWorkers(t *testing.T) {
 // A program that the kernel will not run is the user's mistake.
 func TestKernelRefusesADamagedFilter(t *testing.T) {
 	w := newWire(t)
-	in(t, w.a, func() {
+	nettest.In(t, w.a, func() {
 		for _, n := range []int{1, 2} {
 			_, err := OpenGroup(Options{Interfaces: []string{here}, Now: now, Filters: map[string][]cbpf.Instruction{here: {{Op: 0x28, K: 12}}}}, n)
 			var wrong *cbpf.FilterError

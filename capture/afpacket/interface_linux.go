@@ -4,20 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dejpha/dejpha/capture"
 )
 
 // lookUp asks the kernel for an interface's number and kind of hardware (ARPHRD_).
 func lookUp(name string) (index int, hardware uint16, err error) {
 	ifr, err := unix.NewIfreq(name)
 	if err != nil { // too long for a name
-		return 0, 0, &UnknownInterfaceError{name, known()}
+		return 0, 0, capture.UnknownInterface(name)
 	}
 	err = ask(unix.SIOCGIFINDEX, ifr)
 	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) {
-		return 0, 0, &UnknownInterfaceError{name, known()}
+		return 0, 0, capture.UnknownInterface(name)
 	}
 	if err != nil {
 		return 0, 0, fmt.Errorf("cannot ask for interface %s: %w", name, err)
@@ -47,18 +48,4 @@ func ask(request uint, ifr *unix.Ifreq) error {
 	}
 	defer unix.Close(fd)
 	return unix.IoctlIfreq(fd, request, ifr)
-}
-
-// known lists the interfaces, for a person who mistyped one.
-func known() []string {
-	all, err := net.Interfaces()
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for _, i := range all {
-		names = append(names, i.Name)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -3,10 +3,7 @@ package afpacket
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -17,6 +14,7 @@ import (
 
 	"github.com/dejpha/dejpha/capture"
 	"github.com/dejpha/dejpha/capture/cbpf"
+	"github.com/dejpha/dejpha/capture/nettest"
 )
 
 // Tests on real interfaces run in two network namespaces of their own, joined by a veth pair, so that they see and
@@ -30,37 +28,19 @@ const (
 // wire is a pair of namespaces: a watches the interface here, b sends from the interface there.
 type wire struct{ a, b string }
 
-func must(t *testing.T, name string, args ...string) {
-	t.Helper()
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-}
-
 func newWire(t *testing.T) wire {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root for network namespaces")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("needs ip (Debian package iproute2)")
-	}
-	w := wire{fmt.Sprintf("dejpha-%d-a", os.Getpid()), fmt.Sprintf("dejpha-%d-b", os.Getpid())}
-	for _, n := range []string{w.a, w.b} {
-		if out, err := exec.Command("ip", "netns", "add", n).CombinedOutput(); err != nil {
-			t.Skipf("no network namespaces here: %v %s", err, out)
-		}
-		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", n).Run() })
-	}
+	n := nettest.Spaces(t, "a", "b")
+	w := wire{n[0], n[1]}
 	w.plug(t)
 	return w
 }
 
 func (w wire) plug(t *testing.T) {
 	t.Helper()
-	must(t, "ip", "-n", w.a, "link", "add", here, "type", "veth", "peer", "name", there, "netns", w.b)
-	must(t, "ip", "-n", w.a, "link", "set", here, "up")
-	must(t, "ip", "-n", w.b, "link", "set", there, "up")
+	nettest.Must(t, "ip", "-n", w.a, "link", "add", here, "type", "veth", "peer", "name", there, "netns", w.b)
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", here, "up")
+	nettest.Must(t, "ip", "-n", w.b, "link", "set", there, "up")
 }
 
 // enter lets the calling goroutine live in a namespace; its thread ends with it.
@@ -75,18 +55,6 @@ func enter(t *testing.T, namespace string) {
 	if err != nil {
 		t.Fatalf("cannot enter %s: %v", namespace, err)
 	}
-}
-
-// in runs f on a thread of its own in a namespace.
-func in(t *testing.T, namespace string, f func()) {
-	t.Helper()
-	done := make(chan bool)
-	go func() {
-		defer close(done)
-		enter(t, namespace)
-		f()
-	}()
-	<-done
 }
 
 // frame makes a frame with a number in it; tci 0: without a tag.
@@ -104,7 +72,7 @@ func frame(number uint32, length int, tpid, tci uint16) []byte {
 // send puts frames on the wire, from number first on; each tenth has a VLAN tag.
 func (w wire) send(t *testing.T, first, n uint32) {
 	t.Helper()
-	in(t, w.b, func() {
+	nettest.In(t, w.b, func() {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			t.Errorf("sending: %v", err)
@@ -318,7 +286,7 @@ func TestEveryFrameIsRead(t *testing.T) {
 func TestLossIsCounted(t *testing.T) {
 	w := newWire(t)
 	const n = 5000
-	in(t, w.a, func() {
+	nettest.In(t, w.a, func() {
 		src, err := Open(Options{Interfaces: []string{here}, Now: now, BlockBytes: blockLeast, Blocks: blocksLeast})
 		if err != nil {
 			t.Error(err)
@@ -354,23 +322,23 @@ func TestInterfaceComesAndGoes(t *testing.T) {
 		until(t, "frames "+what, func() bool { return l.ours.Load() == next-1 })
 	}
 	arrive("at first")
-	must(t, "ip", "-n", w.a, "link", "set", here, "down")
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", here, "down")
 	l.told(t, here+" is down")
-	must(t, "ip", "-n", w.a, "link", "set", here, "up")
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", here, "up")
 	l.told(t, here+" is up again")
 	arrive("after it came up")
 
-	must(t, "ip", "-n", w.a, "link", "set", here, "down")
-	must(t, "ip", "-n", w.a, "link", "set", here, "name", "dv9")
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", here, "down")
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", here, "name", "dv9")
 	l.told(t, here+" is down")
-	must(t, "ip", "-n", w.a, "link", "set", "dv9", "up")
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", "dv9", "up")
 	l.told(t, here+" is up again")
 	arrive("under another name")
-	must(t, "ip", "-n", w.a, "link", "set", "dv9", "down")
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", "dv9", "down")
 	l.told(t, here+" is down")
-	must(t, "ip", "-n", w.a, "link", "set", "dv9", "name", here)
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", "dv9", "name", here)
 
-	must(t, "ip", "-n", w.a, "link", "del", here)
+	nettest.Must(t, "ip", "-n", w.a, "link", "del", here)
 	l.told(t, here+" is gone")
 	w.plug(t)
 	l.told(t, here+" is back")
@@ -381,10 +349,10 @@ func TestInterfaceComesAndGoes(t *testing.T) {
 // What is not up yet is waited for, too.
 func TestInterfaceThatIsDownAtFirst(t *testing.T) {
 	w := newWire(t)
-	must(t, "ip", "-n", w.a, "link", "set", here, "down")
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", here, "down")
 	l := w.listen(t, Options{}, here)
 	l.told(t, here+" is down")
-	must(t, "ip", "-n", w.a, "link", "set", here, "up")
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", here, "up")
 	l.told(t, here+" is up again")
 	w.send(t, 1, 50)
 	until(t, "frames", func() bool { return l.ours.Load() == 50 })
@@ -394,8 +362,8 @@ func TestInterfaceThatIsDownAtFirst(t *testing.T) {
 // On loopback every packet passes twice; it is read once.
 func TestLoopbackIsReadOnce(t *testing.T) {
 	w := newWire(t)
-	must(t, "ip", "-n", w.a, "link", "set", "lo", "up")
-	in(t, w.a, func() {
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", "lo", "up")
+	nettest.In(t, w.a, func() {
 		src, err := Open(Options{Interfaces: []string{"lo", here}, Now: now})
 		if err != nil {
 			t.Error(err)
@@ -432,8 +400,8 @@ func TestLoopbackIsReadOnce(t *testing.T) {
 // Frames of several interfaces come in the order of their stamps, as far as all of them lie in the rings.
 func TestInterfacesAreMerged(t *testing.T) {
 	w := newWire(t)
-	must(t, "ip", "-n", w.a, "link", "set", "lo", "up")
-	in(t, w.a, func() {
+	nettest.Must(t, "ip", "-n", w.a, "link", "set", "lo", "up")
+	nettest.In(t, w.a, func() {
 		src, err := Open(Options{Interfaces: []string{"lo", here}, Now: now})
 		if err != nil {
 			t.Error(err)
@@ -475,7 +443,7 @@ func TestInterfacesAreMerged(t *testing.T) {
 // A tunnel's packets begin with the IP header.
 func TestTunnelIsRaw(t *testing.T) {
 	w := newWire(t)
-	in(t, w.a, func() {
+	nettest.In(t, w.a, func() {
 		tun, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
 		if err != nil {
 			t.Skipf("no tunnels here: %v", err)
@@ -486,7 +454,7 @@ func TestTunnelIsRaw(t *testing.T) {
 		if err := unix.IoctlIfreq(tun, unix.TUNSETIFF, ifr); err != nil {
 			t.Skipf("no tunnels here: %v", err)
 		}
-		must(t, "ip", "-n", w.a, "link", "set", "dt0", "up")
+		nettest.Must(t, "ip", "-n", w.a, "link", "set", "dt0", "up")
 		src, err := Open(Options{Interfaces: []string{"dt0"}, Now: now})
 		if err != nil {
 			t.Error(err)
@@ -511,7 +479,7 @@ func TestTunnelIsRaw(t *testing.T) {
 
 func TestFilterAndSnaplen(t *testing.T) {
 	w := newWire(t)
-	in(t, w.a, func() {
+	nettest.In(t, w.a, func() {
 		ours := []cbpf.Instruction{{Op: 0x28, K: 12}, {Op: 0x15, Jf: 1, K: experimental}, {Op: 0x06, K: 40}, {Op: 0x06}}
 		src, err := Open(Options{Interfaces: []string{here}, Now: now, Filters: map[string][]cbpf.Instruction{here: ours}})
 		if err != nil {
@@ -536,9 +504,9 @@ func TestFilterAndSnaplen(t *testing.T) {
 
 func TestWhatCannotBeWatched(t *testing.T) {
 	w := newWire(t)
-	in(t, w.a, func() {
+	nettest.In(t, w.a, func() {
 		_, err := Open(Options{Interfaces: []string{"nothing0"}, Now: now})
-		var unknown *UnknownInterfaceError
+		var unknown *capture.UnknownInterfaceError
 		if !errors.As(err, &unknown) || !strings.Contains(err.Error(), here) {
 			t.Errorf("%v", err)
 		}

@@ -34,7 +34,7 @@ func Open(o Options) (capture.Live, error) {
 
 // OpenGroup watches interfaces for n workers, 1 to workersMost, until all its sources are closed: each frame is yielded
 // by one source, and all frames of a pair of addresses by the same. Each source is for a goroutine of its own. The
-// errors of a wish that cannot be met are ErrPrivilege, ErrKernel and *UnknownInterfaceError. An interface that is
+// errors of a wish that cannot be met are ErrPrivilege, ErrKernel and *capture.UnknownInterfaceError. An interface that is
 // down, or goes away later, is waited for.
 func OpenGroup(o Options, n int) ([]capture.Live, error) {
 	if err := o.check(n); err != nil {
@@ -276,7 +276,7 @@ func (r *ring) revive(o *Options) {
 		}
 	}
 	err := r.open(o)
-	var unknown *UnknownInterfaceError
+	var unknown *capture.UnknownInterfaceError
 	switch {
 	case err == nil:
 		r.down, r.told = false, ""

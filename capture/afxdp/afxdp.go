@@ -9,7 +9,6 @@ package afxdp
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/dejpha/dejpha/capture/cbpf"
@@ -56,17 +55,6 @@ var ErrKernel = errors.New("capture by AF_XDP is not offered by this system")
 
 // ErrTaken says that another XDP program, or another's AF_XDP socket, is on an interface.
 var ErrTaken = errors.New("another XDP program or AF_XDP socket is on interface")
-
-// UnknownInterfaceError says that an interface does not exist, and which do.
-type UnknownInterfaceError struct {
-	Name  string
-	Known []string
-}
-
-// Error implements error.
-func (e *UnknownInterfaceError) Error() string {
-	return fmt.Sprintf("no interface %q; there are %s", e.Name, strings.Join(e.Known, ", "))
-}
 
 // check fills in the defaults and refuses what the kernel would.
 func (o *Options) check(workers int) error {

@@ -388,7 +388,7 @@ func TestWhatCannotBeTakenIsNamed(t *testing.T) {
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	var unknown *UnknownInterfaceError
+	var unknown *capture.UnknownInterfaceError
 	if err := open(Options{Interfaces: []string{"left1"}}, 1); !errors.As(err, &unknown) || !strings.Contains(err.Error(), nettest.Left) {
 		t.Errorf("%v", err)
 	}

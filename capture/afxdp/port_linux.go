@@ -13,6 +13,8 @@ import (
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
+	"github.com/dejpha/dejpha/capture"
+
 	"github.com/dejpha/dejpha/capture/cbpf"
 )
 
@@ -61,7 +63,7 @@ func (p *port) take(o *Options, failed *attachment) (*attachment, error) {
 func attach(o *Options, p *port) (*attachment, error) {
 	dev, err := net.InterfaceByName(p.name)
 	if err != nil {
-		return nil, &UnknownInterfaceError{p.name, known()}
+		return nil, capture.UnknownInterface(p.name)
 	}
 	if dev.Flags&net.FlagUp == 0 {
 		return nil, errDown
@@ -112,15 +114,6 @@ func queues(name string) int {
 	}
 	found, _ := filepath.Glob(filepath.Join("/sys/class/net", name, "queues", "rx-*")) // the driver does not say
 	return min(max(len(found), 1), queuesMost)
-}
-
-func known() []string {
-	all, _ := net.Interfaces()
-	names := make([]string, len(all))
-	for i := range all {
-		names[i] = all[i].Name
-	}
-	return names
 }
 
 func (a *attachment) open(o *Options, p *port) error {

@@ -44,7 +44,7 @@ type side struct {
 
 // OpenGroup takes the frames of interfaces for n workers, 1 to workersMost, until all its sources are closed: each frame is
 // yielded by one source, and all frames of a pair of addresses by the same. Each source is for a goroutine of its own. The
-// errors of a wish that cannot be met are ErrPrivilege, ErrKernel, ErrTaken, *UnknownInterfaceError and *cbpf.FilterError.
+// errors of a wish that cannot be met are ErrPrivilege, ErrKernel, ErrTaken, *capture.UnknownInterfaceError and *cbpf.FilterError.
 // An interface that is down, or goes away later, is waited for.
 func OpenGroup(o Options, n int) ([]capture.Live, error) {
 	if err := o.check(n); err != nil {
@@ -247,7 +247,7 @@ func (x *side) gone(worker int) bool {
 }
 
 func unknown(err error) bool {
-	var u *UnknownInterfaceError
+	var u *capture.UnknownInterfaceError
 	return errors.As(err, &u)
 }
 

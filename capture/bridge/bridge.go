@@ -47,12 +47,6 @@ var ErrKernel = errors.New("the bridge is not offered by this system")
 // ErrInUse says that the wish cannot be met as the interfaces are used now.
 var ErrInUse = errors.New("the interface is in use")
 
-// UnknownInterfaceError says that an interface does not exist.
-type UnknownInterfaceError struct{ Name string }
-
-// Error implements error.
-func (e *UnknownInterfaceError) Error() string { return fmt.Sprintf("no interface %q", e.Name) }
-
 // check fills in the defaults and refuses what makes no sense.
 func (o *Options) check() error {
 	if o.Left == "" || o.Right == "" || o.Left == o.Right {

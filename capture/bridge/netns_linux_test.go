@@ -348,7 +348,7 @@ func testOneBridge(t *testing.T, classic bool) {
 	if err := try(nettest.Right, nettest.Left); !errors.Is(err, ErrInUse) {
 		t.Errorf("the other way round: %v", err)
 	}
-	var unknown *UnknownInterfaceError
+	var unknown *capture.UnknownInterfaceError
 	if err := try(nettest.Left, "nowhere"); !errors.As(err, &unknown) {
 		t.Errorf("an unknown interface: %v", err)
 	}

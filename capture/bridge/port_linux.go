@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dejpha/dejpha/capture"
 )
 
 // Bounds of a port.
@@ -85,7 +87,7 @@ type frame struct {
 func lookUp(name string) (int, error) {
 	i, err := net.InterfaceByName(name)
 	if err != nil {
-		return 0, &UnknownInterfaceError{name}
+		return 0, capture.UnknownInterface(name)
 	}
 	if i.Flags&net.FlagLoopback != 0 || len(i.HardwareAddr) != 6 {
 		return 0, fmt.Errorf("%w: %s is no Ethernet interface", ErrInUse, name)

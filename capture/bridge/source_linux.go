@@ -32,7 +32,7 @@ const stampSlack = int64(time.Millisecond) // that a frame may need from its sta
 const settleRounds = 3
 
 // Open lays a bridge between two interfaces, or takes up the one that is there, and carries its frames until Stop. The kernel
-// goes on carrying them afterwards, until Remove. Its errors are ErrPrivilege, ErrKernel, ErrInUse, *UnknownInterfaceError,
+// goes on carrying them afterwards, until Remove. Its errors are ErrPrivilege, ErrKernel, ErrInUse, *capture.UnknownInterfaceError,
 // and those of a wrong option.
 func Open(o Options) (capture.Inline, error) {
 	if err := o.check(); err != nil {

@@ -36,7 +36,7 @@ func (evidenceServeCmd) Help() string {
 // Run serves the log until it is interrupted.
 func (c *evidenceServeCmd) Run(w *world) error {
 	dir := shield.EvidenceFolder(c.Dir)
-	p, err := evidence.ReadCheckpoint(dir)
+	p, err := evidence.ReadHead(dir)
 	if err != nil {
 		return usage("cannot read the log: %v", err)
 	}

@@ -76,9 +76,8 @@ func words(way *config.Inline) string {
 
 // inlineError gives an error of opening the way its exit code and says what helps; nil: it is none of those.
 func inlineError(err error) error {
-	var unknown *bridge.UnknownInterfaceError
 	switch {
-	case errors.As(err, &unknown), errors.Is(err, bridge.ErrInUse):
+	case errors.Is(err, bridge.ErrInUse):
 		return coded{exitUsage, err}
 	case errors.Is(err, bridge.ErrPrivilege):
 		return coded{exitPrivilege, fmt.Errorf("%w; it takes root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF", err)}

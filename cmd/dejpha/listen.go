@@ -72,11 +72,10 @@ func captureError(err error) error {
 	if err := inlineError(err); err != nil {
 		return err
 	}
-	var unknown *afpacket.UnknownInterfaceError
-	var unknownToo *afxdp.UnknownInterfaceError
+	var unknown *capture.UnknownInterfaceError
 	var filter *cbpf.FilterError
 	switch {
-	case errors.As(err, &unknown), errors.As(err, &unknownToo), errors.As(err, &filter), errors.Is(err, afxdp.ErrTaken):
+	case errors.As(err, &unknown), errors.As(err, &filter), errors.Is(err, afxdp.ErrTaken):
 		return coded{exitUsage, err}
 	case errors.Is(err, afpacket.ErrPrivilege):
 		return coded{exitPrivilege, fmt.Errorf("%w; it takes CAP_NET_RAW: run as root, or once `setcap cap_net_raw+ep` on this program", err)}

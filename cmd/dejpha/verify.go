@@ -55,12 +55,12 @@ func (c verifyCmd) witnessed(dir, key string) (line string, signed int, err erro
 		return "", 0, coded{exitUsage, err}
 	}
 	b, err := evidence.ReadCosigned(dir)
-	own, err2 := evidence.ReadCheckpoint(dir)
+	own, err2 := evidence.ReadHead(dir)
 	if err != nil || err2 != nil || b == nil {
 		return "", 0, nil // what is wrong with them the report says
 	}
 	if key == "" {
-		key = own.Verifier
+		key = own.Key
 	}
 	s, unchecked, err := panel.Check(b, key)
 	if err != nil {

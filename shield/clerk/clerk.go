@@ -217,7 +217,7 @@ func (c *Clerk) Totals(l evidence.Ledger, now int64) {
 // Rules names the rules in force from now on. KeepRules was called before, so that the log need not wait for the text.
 func (c *Clerk) Rules(text []byte, now int64) {
 	t := task{size: len(text), at: now, do: func(l *evidence.Log) error { return l.SetRules(text, now) }}
-	c.hand(t.size, func() error { return c.toLog(t) })
+	c.hand(t.size, func() error { return errors.Join(c.toLog(t), c.flush()) }) // a large text is not held for long
 }
 
 // KeepRules stores what Rules will name. From any goroutine.

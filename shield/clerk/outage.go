@@ -216,6 +216,7 @@ func (c *Clerk) covered() {
 			done()
 		}
 	}
+	clear(c.out.tasks) // or what they hold, texts of rules among it, would stay until as many came again
 	c.out.tasks, c.out.held = c.out.tasks[:0], 0
 }
 

@@ -364,3 +364,25 @@ func TestARecordFileThatTakesNothing(t *testing.T) {
 	}
 	linesOnce(t, dir, found, 1)
 }
+
+// What a checkpoint covers is let go of, large texts of rules at once: a shield that reloads often must not grow.
+func TestNothingIsHeldOnceItIsCovered(t *testing.T) {
+	d := atWork(t, t.TempDir(), nil, time.Hour)
+	d.Begin()
+	for i := range 5 {
+		d.Seal(closed(uint64(i+1)), nil)
+		d.Rules(fmt.Appendf(nil, "rules %d", i/2), noon+int64(i)*1e9) // the same ones change nothing in the log
+		d.Halt()
+		d.queue.begin()
+		o := &d.out
+		if len(o.tasks) != 0 || o.held != 0 {
+			t.Errorf("%d things, %d bytes are held", len(o.tasks), o.held)
+		}
+		for _, x := range o.tasks[:cap(o.tasks)] {
+			if x.do != nil {
+				t.Error("what was let go of is still reached")
+			}
+		}
+	}
+	d.Close(nil)
+}

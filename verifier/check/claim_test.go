@@ -250,7 +250,7 @@ func tampered(t *testing.T, name string, b []byte, every int, harmless func(stri
 		}
 	}
 	t.Logf("%s: %d single changes: %d are no claim file any more, %d found wrong, %d harmless", name, refused+wrong+taken, refused, wrong, taken)
-	if wrong < 100 {
+	if wrong < 50 { // a short run leaves most out
 		t.Errorf("%s: only %d changes came to the check itself", name, wrong)
 	}
 }

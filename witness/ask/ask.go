@@ -170,11 +170,11 @@ func (p *Panel) Keep(dir string, msg []byte) (k Kept, err error) {
 		return k, err
 	}
 	defer lock.Close()
-	own, err := evidence.ReadCheckpoint(dir)
+	own, err := evidence.ReadHead(dir)
 	if err != nil {
 		return k, err
 	}
-	if k.Signed, _, err = p.Check(msg, own.Verifier); err != nil {
+	if k.Signed, _, err = p.Check(msg, own.Key); err != nil {
 		return k, err
 	}
 	if len(k.By) == 0 {
@@ -184,7 +184,7 @@ func (p *Panel) Keep(dir string, msg []byte) (k Kept, err error) {
 		return k, err
 	}
 	m := recall(dir)
-	if err := p.merge(&k, &m, own.Verifier); err != nil {
+	if err := p.merge(&k, &m, own.Key); err != nil {
 		return k, err
 	}
 	old, err := evidence.ReadCosigned(dir)
@@ -192,7 +192,7 @@ func (p *Panel) Keep(dir string, msg []byte) (k Kept, err error) {
 		return k, err
 	}
 	if k.Quorum = len(k.By) >= p.Quorum; k.Quorum {
-		have, _, err := p.Check(old, own.Verifier)
+		have, _, err := p.Check(old, own.Key)
 		if k.Newest = err != nil || have.Head.Size < k.Head.Size || have.Head.Size == k.Head.Size && len(have.By) <= len(k.By); k.Newest {
 			if err := evidence.KeepCosigned(disk, dir, k.Note); err != nil {
 				return k, err
@@ -207,7 +207,7 @@ func (p *Panel) Keep(dir string, msg []byte) (k Kept, err error) {
 }
 
 // ours says whether a head is one of this log.
-func ours(dir string, own evidence.Published, h cosign.Head) error {
+func ours(dir string, own evidence.Head, h cosign.Head) error {
 	if h.Origin != own.Origin || h.Size > own.Size {
 		return fmt.Errorf("the head has %d leaves of %s, the log %d of %s", h.Size, h.Origin, own.Size, own.Origin)
 	}
@@ -266,14 +266,14 @@ func (e *OtherHistoryError) Error() string {
 // Request makes the file by which a witness is asked: old is the size it signed last. The head is the newest that other
 // witnesses signed, if there is one, so that their signatures come together; else the newest of the log.
 func Request(dir string, old int64) (b []byte, h cosign.Head, err error) {
-	own, err := evidence.ReadCheckpoint(dir)
+	own, err := evidence.ReadHead(dir)
 	if err != nil {
 		return nil, h, err
 	}
 	r := cosign.Request{Old: old, Checkpoint: own.Note}
 	h = cosign.Head{Origin: own.Origin, Size: own.Size, Root: own.Root}
 	if other, err := evidence.ReadCosigned(dir); err == nil && other != nil {
-		if c, err := evidence.OpenCheckpoint(other, own.Verifier); err == nil && c.Size >= old && c.Size <= own.Size {
+		if c, err := evidence.OpenCheckpoint(other, own.Key); err == nil && c.Size >= old && c.Size <= own.Size {
 			r.Checkpoint, h = other, cosign.Head{Origin: c.Origin, Size: c.Size, Root: c.Root}
 		}
 	}

@@ -215,7 +215,7 @@ func TestHostileAnswers(t *testing.T) {
 	honest := seated(t, "one.example", l.Verifier())
 	stranger := seated(t, "one.example.other", l.Verifier())
 	key, _ := cosign.NewKey("one.example", bytes.Repeat([]byte{9}, cosign.SeedBytes))
-	head, err := evidence.ReadCheckpoint(filepath.Join(dir, "evidence"))
+	head, err := evidence.ReadHead(filepath.Join(dir, "evidence"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -131,7 +131,7 @@ func (a *Asker) Round(within time.Duration) {
 	if a == nil || a.Other() != nil {
 		return
 	}
-	own, err := evidence.ReadCheckpoint(a.dir)
+	own, err := evidence.ReadHead(a.dir)
 	if err != nil || own.Size == a.last {
 		return // nothing is sealed yet, or nothing new
 	}
@@ -163,7 +163,7 @@ func (a *Asker) Round(within time.Duration) {
 }
 
 // keep puts the answers together and keeps them.
-func (a *Asker) keep(own evidence.Published, lines [][]byte) {
+func (a *Asker) keep(own evidence.Head, lines [][]byte) {
 	msg := append(bytes.Clone(own.Note), bytes.Join(lines, nil)...)
 	if len(msg) == len(own.Note) {
 		return
@@ -212,7 +212,7 @@ func (a *Asker) noted(p *Party, size int64, err error) {
 }
 
 // ask has one witness sign a head and returns its signature lines, checked.
-func (a *Asker) ask(ctx context.Context, p *Party, own evidence.Published) ([]byte, error) {
+func (a *Asker) ask(ctx context.Context, p *Party, own evidence.Head) ([]byte, error) {
 	old := min(Known(a.dir, p.Name), own.Size)
 	code, body, err := a.post(ctx, p, own, old)
 	if err != nil {
@@ -224,7 +224,7 @@ func (a *Asker) ask(ctx context.Context, p *Party, own evidence.Published) ([]by
 		case err != nil || size < 0:
 			return nil, fmt.Errorf("it answered %d without a size", code)
 		case size > own.Size:
-			if now, err := evidence.ReadCheckpoint(a.dir); err == nil && now.Size >= size { // by file, meanwhile
+			if now, err := evidence.ReadHead(a.dir); err == nil && now.Size >= size { // by file, meanwhile
 				return nil, fmt.Errorf("it has signed %d leaves meanwhile", size)
 			}
 			return nil, &OtherHistoryError{"witness " + p.Name, size, own.Size, "it signed more than there is"}
@@ -243,7 +243,7 @@ func (a *Asker) ask(ctx context.Context, p *Party, own evidence.Published) ([]by
 	if code != http.StatusOK {
 		return nil, fmt.Errorf("it answered %d: %.100q", code, body)
 	}
-	s, _, err := (&Panel{Parties: []Party{*p}}).Check(append(bytes.Clone(own.Note), body...), own.Verifier)
+	s, _, err := (&Panel{Parties: []Party{*p}}).Check(append(bytes.Clone(own.Note), body...), own.Key)
 	if err != nil {
 		return nil, fmt.Errorf("its answer: %w", err)
 	}
@@ -256,7 +256,7 @@ func (a *Asker) ask(ctx context.Context, p *Party, own evidence.Published) ([]by
 }
 
 // post sends one request.
-func (a *Asker) post(ctx context.Context, p *Party, own evidence.Published, old int64) (int, []byte, error) {
+func (a *Asker) post(ctx context.Context, p *Party, own evidence.Head, old int64) (int, []byte, error) {
 	proof, err := evidence.Consistency(a.dir, old, own.Size)
 	if err != nil {
 		return 0, nil, err

@@ -46,7 +46,7 @@ func (s *server) bounded(h http.HandlerFunc) http.HandlerFunc {
 }
 
 func (s *server) checkpoint(w http.ResponseWriter, _ *http.Request) {
-	p, err := evidence.ReadCheckpoint(s.dir)
+	p, err := evidence.ReadHead(s.dir)
 	if err != nil {
 		fail(w, err)
 		return
@@ -78,7 +78,7 @@ func (s *server) tile(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	p, err := evidence.ReadCheckpoint(s.dir)
+	p, err := evidence.ReadHead(s.dir)
 	if err != nil {
 		fail(w, err)
 		return

@@ -21,7 +21,7 @@ import (
 const t0 = int64(1_700_000_000e9)
 
 // written makes a log with some thousand leaves; a head of it on the way comes back, too.
-func written(t *testing.T, dir string) (l *evidence.Log, early evidence.Published) {
+func written(t *testing.T, dir string) (l *evidence.Log, early evidence.Head) {
 	t.Helper()
 	key, err := evidence.LoadKey(nil, filepath.Join(t.TempDir(), "log.key"), rand.NewChaCha8([32]byte{1}))
 	if err != nil {
@@ -41,7 +41,7 @@ func written(t *testing.T, dir string) (l *evidence.Log, early evidence.Publishe
 		if _, err := l.Flush(); err != nil {
 			t.Fatal(err)
 		}
-		if early, err = evidence.ReadCheckpoint(dir); err != nil {
+		if early, err = evidence.ReadHead(dir); err != nil {
 			t.Fatal(err)
 		}
 	}
