@@ -123,7 +123,8 @@ func mac(key, message []byte) [sha256.Size]byte {
 }
 
 func incidentCommitment(opening []byte) [32]byte {
-	return sha256.Sum256(append([]byte{0x22}, opening...))
+	var b [64]byte
+	return sha256.Sum256(append(append(b[:0], 0x22), opening...))
 }
 
 // Checkpoint is the signed head of a log.

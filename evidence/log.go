@@ -17,7 +17,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -60,7 +59,7 @@ type Options struct {
 
 const (
 	formatVersion = 2
-	batchLeaves   = 1024
+	batchLeaves   = 4096         // at once; a burst is synced seldom, and yet nobody waits for longer than below
 	batchRecorded = 8192         // of a recording, where nobody waits
 	batchLive     = int64(100e6) // ns that a closed attack waits at most, except on recordings
 	totalsLeaves  = 4096
@@ -114,7 +113,7 @@ type Log struct {
 	scratch            []byte
 	values             compact.Values
 	seeds              []byte // random bytes not yet used
-	room               []byte
+	room               room
 	incidents          compact.Secrets
 
 	tree        tree
@@ -262,8 +261,8 @@ func (l *Log) Seal(r *attack.Record, packets []byte) error {
 	if l.keep(err) != nil {
 		return l.err
 	}
-	hidden := l.incidents.Of(r.Incident)
-	salt := hidden[:]
+	salt := l.room.salt[:]
+	l.incidents.Of(&l.room.salt, r.Incident)
 	p := split(r, salt, &l.values)
 	leaf.Incident = incidentCommitment(p[fieldIncident])
 	short, err := compact.Append(l.scratch[:0], r, l.word)
@@ -302,7 +301,7 @@ func (l *Log) hide(p *Private, stored []byte, packetsAt uint64) ([32]byte, error
 	seed := l.seeds[:seedBytes]
 	l.seeds = l.seeds[seedBytes:]
 	s := compact.NewSecrets(seed)
-	s.Mask(stored)
+	l.room.key = s.Mask(stored, l.room.key)
 	pos, err := l.put(l.private, stored)
 	if err != nil {
 		return [32]byte{}, err
@@ -311,8 +310,7 @@ func (l *Log) hide(p *Private, stored []byte, packetsAt uint64) ([32]byte, error
 	l.slotBuf = append(l.slotBuf, seed...)
 	l.slotBuf = be.AppendUint64(l.slotBuf, pos+1)
 	l.slotBuf = be.AppendUint64(l.slotBuf, packetsAt)
-	l.room = slices.Grow(l.room[:0], 1024)
-	return p.commit(s, l.room), nil
+	return p.commit(s, &l.room), nil
 }
 
 // put stores a record of the next leaf.
@@ -541,7 +539,7 @@ func (l *Log) link(b []byte, pos uint64) {
 	if l.tree.size%bundle == 0 {
 		l.offsetBuf = be.AppendUint64(l.offsetBuf, pos)
 	}
-	l.tree.add(tlog.RecordHash(b), func(level int, h tlog.Hash) { l.tileBuf[level] = append(l.tileBuf[level], h[:]...) })
+	l.tree.add(l.tree.leafHash(b), func(level int, h tlog.Hash) { l.tileBuf[level] = append(l.tileBuf[level], h[:]...) })
 }
 
 // Due says whether the pending attacks should be flushed at now, ns. On recordings only their number counts,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence/compact"
@@ -48,15 +49,26 @@ func fieldCommitment(b []byte, i int, salt, value []byte) [32]byte {
 }
 
 // commitment binds all fields under the leaf's seed.
-func (p *Private) commitment(seed []byte) [32]byte { return p.commit(compact.NewSecrets(seed), nil) }
+func (p *Private) commitment(seed []byte) [32]byte {
+	return p.commit(compact.NewSecrets(seed), &room{})
+}
+
+// room is memory that hiding one private part after another uses again.
+type room struct {
+	salts  [fieldCount * saltBytes]byte
+	salt   [saltBytes]byte // of an incident
+	hashed []byte
+	key    []byte
+}
 
 // commit is that, with room for what is hashed.
-func (p *Private) commit(s compact.Secrets, room []byte) [32]byte {
+func (p *Private) commit(s compact.Secrets, r *room) [32]byte {
 	var all [1 + fieldCount*32]byte
 	all[0] = 0x21
+	s.Salts(r.salts[:])
+	r.hashed = slices.Grow(r.hashed[:0], 1024)
 	for i, v := range p {
-		salt := s.Salt(i)
-		c := fieldCommitment(room[:0], i, salt[:], v)
+		c := fieldCommitment(r.hashed[:0], i, r.salts[i*saltBytes:][:saltBytes], v)
 		copy(all[1+32*i:], c[:])
 	}
 	return sha256.Sum256(all[:])
@@ -79,7 +91,7 @@ func (p *Private) append(b []byte) []byte {
 // incident, or the values as they are. Of an attack in its short form the record comes with it, without story and leaf.
 func openPrivate(sealed, seed []byte, words *wordReader) (p Private, r *attack.Record, err error) {
 	b := append([]byte(nil), sealed...)
-	compact.NewSecrets(seed).Mask(b)
+	compact.NewSecrets(seed).Mask(b, nil)
 	if len(b) > saltBytes && b[0] == compact.Version {
 		x, err := compact.Read(b[:len(b)-saltBytes], words.at)
 		if err != nil {
@@ -118,7 +130,8 @@ func split(r *attack.Record, incidentSalt []byte, v *compact.Values) (p Private)
 	if r.Evidence.Packets != "" {
 		p[fieldPackets] = []byte(r.Evidence.Packets)
 	}
-	p[fieldIncident] = be.AppendUint64(append(make([]byte, 0, saltBytes+8), incidentSalt...), r.Incident)
+	v.Incident = be.AppendUint64(append(v.Incident[:0], incidentSalt...), r.Incident)
+	p[fieldIncident] = v.Incident
 	return p
 }
 

@@ -79,10 +79,9 @@ func (s *store) frame(head, body []byte) (pos uint64, err error) {
 		}
 	}
 	pos = s.next()
-	crc := crc32.Update(crc32.Checksum(head, castagnoli), castagnoli, body)
-	s.buf = be.AppendUint32(s.buf, crc)
-	s.buf = append(s.buf, head...)
-	s.buf = append(s.buf, body...)
+	at := len(s.buf)
+	s.buf = append(append(append(s.buf, 0, 0, 0, 0), head...), body...)
+	be.PutUint32(s.buf[at:], crc32.Checksum(s.buf[at+4:], castagnoli))
 	return pos, nil
 }
 
@@ -93,8 +92,10 @@ func (s *store) entry(b []byte) (uint64, error) {
 }
 
 func (s *store) record(leaf int64, b []byte) (uint64, error) {
-	head := be.AppendUint64(be.AppendUint32(make([]byte, 0, 12), uint32(len(b))), uint64(leaf))
-	return s.frame(head, b)
+	var head [12]byte
+	be.PutUint32(head[:], uint32(len(b)))
+	be.PutUint64(head[4:], uint64(leaf))
+	return s.frame(head[:], b)
 }
 
 // full says whether the next frame begins a new file.

@@ -730,7 +730,7 @@ func TestValuesAreMaskedByTheFormat(t *testing.T) {
 		seed, b, want := pattern(16), pattern(n), make([]byte, n)
 		block, _ := aes.NewCipher(seed)
 		cipher.NewCTR(block, append([]byte{0x80}, make([]byte, 15)...)).XORKeyStream(want, b)
-		if compact.NewSecrets(seed).Mask(b); !bytes.Equal(b, want) {
+		if compact.NewSecrets(seed).Mask(b, nil); !bytes.Equal(b, want) {
 			t.Errorf("%d bytes: %x, want %x", n, b, want)
 		}
 	}

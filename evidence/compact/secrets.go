@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"crypto/subtle"
 	"encoding/binary"
+	"slices"
 )
 
 // SaltBytes is the length of a salt.
@@ -21,23 +22,35 @@ func NewSecrets(seed []byte) Secrets {
 }
 
 // Salt is that of field i.
-func (s Secrets) Salt(i int) (out [SaltBytes]byte) { return s.Of(uint64(i)) }
-
-// Of is the block that a number makes.
-func (s Secrets) Of(n uint64) (out [SaltBytes]byte) {
-	binary.BigEndian.PutUint64(out[SaltBytes-8:], n)
-	s.block.Encrypt(out[:], out[:])
+func (s Secrets) Salt(i int) (out [SaltBytes]byte) {
+	s.blocks(out[:], 0, uint64(i))
 	return out
 }
 
-// Mask encrypts values in place, or decrypts them: a seed is used for one message only. Integrity comes from the
-// commitment.
-func (s Secrets) Mask(b []byte) {
-	var count, key [aes.BlockSize]byte
-	for n := uint64(0); len(b) > 0; n++ {
-		count[0] = 0x80
-		binary.BigEndian.PutUint64(count[8:], n)
-		s.block.Encrypt(key[:], count[:])
-		b = b[subtle.XORBytes(b, b, key[:]):]
+// Salts writes those of the first fields, one behind the other, as many as there is room for.
+func (s Secrets) Salts(out []byte) { s.blocks(out, 0, 0) }
+
+// Of writes the block that a number makes.
+func (s Secrets) Of(out *[SaltBytes]byte, n uint64) { s.blocks(out[:], 0, n) }
+
+// blocks fills out with what is made of blocks that begin with a byte and end with a number that counts on.
+func (s Secrets) blocks(out []byte, first byte, n uint64) {
+	for ; len(out) >= aes.BlockSize; n++ {
+		b := out[:aes.BlockSize]
+		clear(b[:8])
+		b[0] = first
+		binary.BigEndian.PutUint64(b[8:], n)
+		s.block.Encrypt(b, b)
+		out = out[aes.BlockSize:]
 	}
+}
+
+// Mask encrypts values in place, or decrypts them: a seed is used for one message only. Integrity comes from the
+// commitment. room is for what they are masked with, and is returned to be used again.
+func (s Secrets) Mask(b, room []byte) []byte {
+	room = slices.Grow(room[:0], len(b)+aes.BlockSize)
+	key := room[:(len(b)+aes.BlockSize-1)/aes.BlockSize*aes.BlockSize]
+	s.blocks(key, 0x80, 0)
+	subtle.XORBytes(b, b, key)
+	return room
 }

@@ -3,6 +3,7 @@ package compact
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"github.com/dejpha/dejpha/attack"
 )
@@ -10,6 +11,8 @@ import (
 // Values of a private part, by their places in it.
 type Values struct {
 	Origin, Target, Alerts, Detectors, Rest []byte
+
+	Incident []byte // not of the record's JSON: room for who opens its incident's commitment
 }
 
 // Append writes the values of a record as JSON, byte for byte as encoding/json does, into the buffers of v.
@@ -21,10 +24,18 @@ func (v *Values) Append(r *attack.Record) {
 	v.Rest = rest(v.Rest[:0], r)
 }
 
+// special are the bytes that encoding/json may write in another way.
+var special = func() (is [256]bool) {
+	for c := range is {
+		is[c] = c < ' ' || c >= 0x7f || strings.IndexByte(`"\<>&`, byte(c)) >= 0
+	}
+	return is
+}()
+
 // text appends a string in quotes. What encoding/json would escape is left to it.
 func text(dst []byte, s string) []byte {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+		if special[s[i]] {
 			b, _ := json.Marshal(s) // a string: never an error
 			return append(dst, b...)
 		}
