@@ -2,7 +2,6 @@ package attack
 
 import (
 	"cmp"
-	"container/heap"
 	"math"
 	"net/netip"
 	"slices"
@@ -56,7 +55,7 @@ func (k *Key) Hash() uint64 {
 		a := k.Subject.As16()
 		b = append(b, a[:]...)
 	}
-	return hash(string(b))
+	return hash(b)
 }
 
 func order(a, b bool) int {
@@ -90,6 +89,9 @@ type Accounts struct {
 	open     map[Key]*account
 	pieces   int
 	due      dueHeap
+	ripe     []dueItem // room for what closes at once
+	spare    []*piece  // closed ones, to be used again
+	alerts   map[rule]alertText
 	events   []Event
 	stories  incidents
 	past     past
@@ -103,7 +105,14 @@ type Accounts struct {
 type account struct {
 	key    Key
 	pieces []*piece
+	one    [1]*piece // room for the first
 	tail   *tail
+}
+
+func newAccount(key Key) *account {
+	acc := &account{key: key}
+	acc.pieces = acc.one[:0]
+	return acc
 }
 
 // tail is a piece cut at a grid line: the next one within a gap of it is the same attack.
@@ -237,7 +246,7 @@ func (a *Accounts) Add(o Observation) []Event {
 		return nil
 	}
 	if acc == nil {
-		acc = &account{key: key}
+		acc = newAccount(key)
 		a.open[key] = acc
 	}
 	p := a.place(acc, o.Time)
@@ -276,7 +285,7 @@ func (a *Accounts) place(acc *account, t int64) *piece {
 	clear(acc.pieces[len(keep):])
 	acc.pieces = keep
 	if found == nil {
-		found = newPiece(cell, t)
+		found = a.newPiece(cell, t)
 		a.push(acc, found)
 	}
 	found.First, found.Last = min(found.First, t), max(found.Last, t)
@@ -358,22 +367,21 @@ func (a *Accounts) Finish() []Event {
 
 // closeBefore closes pieces whose closing lies before limit; those closing after end did so by the end of input.
 func (a *Accounts) closeBefore(limit, end int64) {
-	var ripe []dueItem
+	ripe := a.ripe[:0]
 	for len(a.due) > 0 && a.due[0].at < limit {
 		it := a.due[0]
 		if it.p != nil && it.p.dead {
-			heap.Pop(&a.due)
+			a.due.pop()
 			continue
 		}
 		if it.p != nil {
 			if at := it.p.closing(it.acc.key.Class); at > it.at {
 				a.due[0].at = at
-				heap.Fix(&a.due, 0)
+				a.due.sink()
 				continue
 			}
 		}
-		heap.Pop(&a.due)
-		ripe = append(ripe, it)
+		ripe = append(ripe, a.due.pop())
 	}
 	slices.SortFunc(ripe, func(x, y dueItem) int {
 		return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.id(), y.id()), x.acc.key.compare(y.acc.key))
@@ -386,6 +394,8 @@ func (a *Accounts) closeBefore(limit, end int64) {
 		it.p.EndOfInput = it.at > end
 		a.close(it.acc, it.p, it.at)
 	}
+	clear(ripe)
+	a.ripe = ripe[:0]
 }
 
 func (a *Accounts) dropTail(it dueItem) {
@@ -438,6 +448,9 @@ func (a *Accounts) close(acc *account, p *piece, at int64) {
 	}
 	a.unknown(acc, p)
 	a.forget(acc)
+	if len(a.spare) < spareMost {
+		a.spare = append(a.spare, p)
+	}
 }
 
 // shed merges the smallest sixteenth of the accounts into the overflow accounts of their classes.
@@ -477,7 +490,7 @@ func (a *Accounts) overflow(from Key, p *piece) {
 	key := Key{Class: from.Class, Authorised: from.Authorised, Overflow: true, Origin: "overflow", Group: "overflow"}
 	acc := a.open[key]
 	if acc == nil {
-		acc = &account{key: key}
+		acc = newAccount(key)
 		a.open[key] = acc
 	}
 	if len(acc.pieces) == 0 {
@@ -494,35 +507,6 @@ func (a *Accounts) overflow(from Key, p *piece) {
 	if len(into.Merged) < listMax {
 		into.Merged = append(into.Merged, p.ID)
 	}
-}
-
-// dueItem is a piece (or a tail, p nil) and when it closes at the earliest.
-type dueItem struct {
-	at  int64
-	acc *account
-	p   *piece
-}
-
-func (d dueItem) id() uint64 {
-	if d.p == nil {
-		return math.MaxUint64
-	}
-	return d.p.ID
-}
-
-type dueHeap []dueItem
-
-func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return h[i].at < h[j].at }
-func (h dueHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *dueHeap) add(d dueItem)     { heap.Push(h, d) }
-func (h *dueHeap) Push(x any)        { *h = append(*h, x.(dueItem)) }
-func (h *dueHeap) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	old[len(old)-1] = dueItem{}
-	*h = old[:len(old)-1]
-	return x
 }
 
 func floorDiv(a, b int64) int64 {

@@ -146,6 +146,17 @@ func (b *bag) names() []string {
 	return out
 }
 
+// least is the first of the names; "" for none.
+func (b *bag) least() (name string) {
+	first := true
+	b.each(func(k string, _ uint64) {
+		if first || k < name {
+			name, first = k, false
+		}
+	})
+	return name
+}
+
 // most returns up to n names, the most frequent first.
 func (b *bag) most(n int) []string {
 	all := b.names()
@@ -165,7 +176,7 @@ func (b bag) MarshalJSON() ([]byte, error) {
 func (b *bag) UnmarshalJSON(p []byte) error { return json.Unmarshal(p, &b.counts) }
 
 // hash is FNV-1a with a final mix: fixed, so that every sensor keeps the same names.
-func hash(s string) uint64 {
+func hash[T string | []byte](s T) uint64 {
 	h := uint64(14695981039346656037)
 	for i := 0; i < len(s); i++ {
 		h = (h ^ uint64(s[i])) * 1099511628211

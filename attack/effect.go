@@ -44,8 +44,14 @@ func (a *Accounts) piece(id uint64) *piece {
 	return nil
 }
 
+// idle says that nothing ever acts on these attacks: nobody asks for them by their numbers.
+func (a *Accounts) idle() bool { return a.cfg.Undecided && !a.cfg.Live }
+
 // known files an attack's numbers under its account.
 func (a *Accounts) known(acc *account, p *piece) {
+	if a.idle() {
+		return
+	}
 	if len(a.ids) > 2*a.cfg.OpenMax+listMax { // numbers merged away by the hundred were not all named
 		a.ids = map[uint64]Key{}
 		for _, x := range a.open {
@@ -63,7 +69,7 @@ func (a *Accounts) known(acc *account, p *piece) {
 
 // unknown lets go of the numbers of a piece that is no longer open and does not go on.
 func (a *Accounts) unknown(acc *account, p *piece) {
-	if acc.tail != nil && acc.tail.ID == p.ID {
+	if a.idle() || acc.tail != nil && acc.tail.ID == p.ID {
 		return
 	}
 	for _, id := range append(slices.Clip(p.Merged), p.ID) {

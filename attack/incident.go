@@ -19,7 +19,7 @@ type incidents struct {
 	oldest *incident // of a list by last steps
 	newest *incident
 	count  int
-	byName map[string][]*incident // a million attackers must not make each search long
+	byName map[string]*party // a million attackers must not make each search long
 	turn   uint64
 }
 
@@ -31,18 +31,35 @@ type incident struct {
 	turn  uint64   // of the last step, counted: the latest story takes a step
 
 	older, newer *incident
+	parties      []*party // of the names
+	room         struct {
+		names   [2]string
+		parties [2]*party
+	}
+}
+
+// party is an origin or victim and the stories that it has a part in.
+type party struct {
+	name    string
+	stories []*incident
+	one     [1]*incident
 }
 
 // of is the incident of a newly opened attack: the id of the first attack of its story.
 func (s *incidents) of(k Key, p *piece, now int64) uint64 {
-	names := parties(k, p)
+	var room [2]string
+	names := parties(room[:0], k, p)
 	stage := table[k.Class].Stage
 	if k.Overflow || k.Authorised || len(names) == 0 {
 		return p.ID
 	}
 	var x *incident
-	for _, n := range names {
-		for _, y := range s.byName[n] {
+	var known [2]*party
+	for i, n := range names {
+		if known[i] = s.byName[n]; known[i] == nil {
+			continue
+		}
+		for _, y := range known[i].stories {
 			if now-y.Last <= int64(incidentQuiet) && stage >= y.Stage && (x == nil || y.turn > x.turn) {
 				x = y
 			}
@@ -51,34 +68,50 @@ func (s *incidents) of(k Key, p *piece, now int64) uint64 {
 	if x == nil {
 		if s.count >= incidentsMax {
 			s.forget(incidentsMax / 16)
+			known = [2]*party{} // may have gone
 		}
-		x = &incident{ID: p.ID}
+		x = newIncident(p.ID)
 	} else {
 		s.unlink(x)
 	}
 	s.link(x)
-	for _, n := range names {
-		s.name(x, n)
+	for i, n := range names {
+		s.name(x, n, known[i])
 	}
 	s.turn++
 	x.Stage, x.Last, x.turn = stage, max(x.Last, now), s.turn
 	return x.ID
 }
 
-// name makes n a party of the story.
-func (s *incidents) name(x *incident, n string) {
+func newIncident(id uint64) *incident {
+	x := &incident{ID: id}
+	x.Names, x.parties = x.room.names[:0], x.room.parties[:0]
+	return x
+}
+
+// name makes n a party of the story; known is that party if it has been looked up.
+func (s *incidents) name(x *incident, n string, known *party) {
 	if len(x.Names) >= listMax || slices.Contains(x.Names, n) {
 		return
 	}
 	x.Names = append(x.Names, n)
-	s.index(x, n)
+	s.index(x, n, known)
 }
 
-func (s *incidents) index(x *incident, n string) {
+func (s *incidents) index(x *incident, n string, p *party) {
 	if s.byName == nil {
-		s.byName = map[string][]*incident{}
+		s.byName = map[string]*party{}
 	}
-	s.byName[n] = append(s.byName[n], x)
+	if p == nil {
+		p = s.byName[n]
+	}
+	if p == nil {
+		p = &party{name: n}
+		p.stories = p.one[:0]
+		s.byName[n] = p
+	}
+	p.stories = append(p.stories, x)
+	x.parties = append(x.parties, p)
 }
 
 // forget lets go of the n stories whose last step is longest ago.
@@ -86,12 +119,10 @@ func (s *incidents) forget(n int) {
 	for ; n > 0 && s.oldest != nil; n-- {
 		x := s.oldest
 		s.unlink(x)
-		for _, name := range x.Names {
-			left := slices.DeleteFunc(s.byName[name], func(y *incident) bool { return y == x })
-			if len(left) == 0 {
-				delete(s.byName, name)
-			} else {
-				s.byName[name] = left
+		for _, p := range x.parties {
+			p.stories = slices.DeleteFunc(p.stories, func(y *incident) bool { return y == x })
+			if len(p.stories) == 0 {
+				delete(s.byName, p.name)
 			}
 		}
 	}
@@ -128,7 +159,7 @@ func (s *incidents) saved() []incident {
 	var out []incident
 	for x := s.oldest; x != nil; x = x.newer {
 		y := *x
-		y.older, y.newer = nil, nil
+		y.older, y.newer, y.parties = nil, nil, nil
 		out = append(out, y)
 	}
 	return out
@@ -138,27 +169,27 @@ func (s *incidents) saved() []incident {
 func (s *incidents) restore(list []incident) {
 	*s = incidents{}
 	for i := range list {
-		x := list[i]
+		x := newIncident(list[i].ID)
+		x.Stage, x.Last, x.Names = list[i].Stage, list[i].Last, list[i].Names
 		s.turn++
 		x.turn = s.turn
-		x.older, x.newer = nil, nil
-		s.link(&x)
+		s.link(x)
 		for _, n := range x.Names {
-			s.index(&x, n)
+			s.index(x, n, nil)
 		}
 	}
 }
 
-func parties(k Key, p *piece) []string {
-	var names []string
+// parties appends the origin, if it is proven, and the subject or a victim.
+func parties(names []string, k Key, p *piece) []string {
 	if kind, rest, ok := strings.Cut(k.Origin, " "); ok && (kind == "ip" || kind == "net" || kind == "dom" || kind == "mac") {
 		names = append(names, rest)
 	}
 	if k.Subject.IsValid() {
 		return append(names, k.Subject.String())
 	}
-	if t := p.Targets.names(); len(t) > 0 {
-		names = append(names, t[0])
+	if p.Targets.len() > 0 {
+		names = append(names, p.Targets.least())
 	}
 	return names
 }

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"net/netip"
+	"strconv"
 	"testing"
 )
 
@@ -48,13 +49,31 @@ func TestLateFindingsMakeNoSecondAttack(t *testing.T) {
 	}
 }
 
-// However many close, what is remembered is bounded.
+// However many close, what is remembered is bounded, and of each key it is the latest attack.
 func TestThePastIsBounded(t *testing.T) {
 	var p past
+	name := func(i int) Key { return Key{Class: uint8(ClassIndex("web-attack")), Group: strconv.Itoa(i)} }
+	gap, span := int64(table[name(0).Class].Gap), int64(pastMax)*3
 	for i := range 3 * pastMax {
-		p.closed(Key{Group: string(rune(i))}, 0, int64(i), int64(i))
+		p.closed(name(i), int64(i), int64(i), int64(i))
+		if i%2 == 0 {
+			p.closed(name(0), span+int64(i)+2*gap, span+int64(i)+2*gap, int64(i))
+		}
 	}
-	if len(p.of) > pastMax || cap(p.queue) > 4*pastMax {
-		t.Errorf("%d remembered, room for %d", len(p.of), cap(p.queue))
+	if len(p.at) > pastMax || len(p.queue)-p.head > pastMax || cap(p.queue) > 4*pastMax {
+		t.Errorf("%d remembered, %d in line, room for %d", len(p.at), len(p.queue)-p.head, cap(p.queue))
+	}
+	last := 3*pastMax - 1
+	for _, x := range []struct {
+		key  int
+		seen int64
+		want bool
+	}{
+		{last, int64(last), true}, {last, int64(last) + gap + 1, false}, {last - pastMax/4, int64(last), true}, {last + 1, int64(last), false},
+		{1, 1, false}, {0, span + int64(last-1) + 2*gap, true}, {0, 0, false},
+	} {
+		if p.holds(name(x.key), x.seen) != x.want {
+			t.Errorf("key %d, seen at %d: not %v", x.key, x.seen, x.want)
+		}
 	}
 }

@@ -42,6 +42,7 @@ type piece struct {
 	Detectors  bag      `json:"detectors"`
 	Flows      bag      `json:"flows"`
 	dead       bool
+	one        [1]part // room for the first of Parts
 }
 
 // flags are what any observation of a piece showed.
@@ -81,8 +82,18 @@ type part struct {
 	BytesStopped   uint64 `json:"bytes_stopped,omitempty"`
 }
 
-func newPiece(cell, t int64) *piece {
-	p := &piece{Cell: cell, First: t, Last: t, Severity: 4}
+// spareMost is how many closed pieces are kept to be used again.
+const spareMost = 256
+
+func (a *Accounts) newPiece(cell, t int64) *piece {
+	p := (*piece)(nil)
+	if n := len(a.spare); n > 0 {
+		p, a.spare = a.spare[n-1], a.spare[:n-1]
+	} else {
+		p = &piece{}
+	}
+	*p = piece{Cell: cell, First: t, Last: t, Severity: 4}
+	p.Parts = p.one[:0]
 	p.limits()
 	return p
 }
@@ -107,7 +118,7 @@ func (a *Accounts) fill(p *piece, o *Observation) (weakly bool) {
 	}
 	p.Severity = min(p.Severity, severity)
 	a.count(p, o)
-	p.lists(o, c)
+	a.lists(p, o, c)
 	p.Seen |= a.flags(o)
 	switch {
 	case p.Passed:
@@ -140,7 +151,7 @@ func (a *Accounts) count(p *piece, o *Observation) {
 	}
 }
 
-func (p *piece) lists(o *Observation, c *Class) {
+func (a *Accounts) lists(p *piece, o *Observation, c *Class) {
 	if o.Target.IsValid() {
 		p.Targets.add(o.Target.Unmap().String(), 1)
 	}
@@ -151,7 +162,7 @@ func (p *piece) lists(o *Observation, c *Class) {
 		p.Sources.add(o.Origin.Unmap().String(), 1)
 	}
 	if o.SID != 0 {
-		p.Alerts.add(alertName(o), 1)
+		p.Alerts.add(a.alertName(o), 1)
 	}
 	for _, t := range o.Techniques {
 		p.Techniques.add(t, 1)
@@ -352,6 +363,29 @@ func (p *piece) continueFrom(prev *tail) {
 		p.Merged = append(p.Merged, p.ID)
 	}
 	p.ID, p.Passed, p.Continues, p.Incident, p.Weak = prev.ID, true, true, prev.Incident, nil
+}
+
+// rule names a rule, alertText is what alertName made of its last observation.
+type (
+	rule      struct{ gid, sid, rev uint32 }
+	alertText struct{ msg, name string }
+)
+
+// alertsMost bounds the names of rules that are held; there are about as many rules.
+const alertsMost = 65536
+
+// alertName is a rule in one word, from which alerts reads it again.
+func (a *Accounts) alertName(o *Observation) string {
+	r := rule{o.GID, o.SID, o.Rev}
+	if t, ok := a.alerts[r]; ok && t.msg == o.Msg {
+		return t.name
+	}
+	if a.alerts == nil || len(a.alerts) >= alertsMost {
+		a.alerts = map[rule]alertText{}
+	}
+	name := alertName(o)
+	a.alerts[r] = alertText{o.Msg, name}
+	return name
 }
 
 func alertName(o *Observation) string {

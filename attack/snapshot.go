@@ -109,7 +109,7 @@ func (a *Accounts) Merge(other *Accounts) error {
 		from := copied.open[k]
 		acc := a.open[k]
 		if acc == nil {
-			acc = &account{key: k}
+			acc = newAccount(k)
 			a.open[k] = acc
 		}
 		for _, p := range from.pieces {
@@ -204,7 +204,7 @@ func (a *Accounts) cutOff(r *Record) {
 	key := r.key(uint8(class))
 	acc := a.open[key]
 	if acc == nil {
-		acc = &account{key: key}
+		acc = newAccount(key)
 		a.open[key] = acc
 	}
 	if acc.tail != nil && acc.tail.Last >= r.LastSeen {

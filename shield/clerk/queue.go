@@ -13,6 +13,7 @@ const (
 	bytesMost   = 64 << 20
 	recordBytes = 1 << 10 // about what a record holds
 	sparesMost  = 4       // buffers kept for lines
+	sealsSpare  = 64      // lists of a recording's attacks kept, about 90 KB each
 )
 
 // job is one thing to do; size is what it holds until it is done, bytes.
@@ -197,7 +198,7 @@ func (d *queue) giveBack(b []byte, seals []seal) {
 	clear(seals)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if seals != nil && len(d.seals) < sparesMost {
+	if seals != nil && len(d.seals) < sealsSpare {
 		d.seals = append(d.seals, seals)
 	}
 	if len(d.spares) < sparesMost && cap(b) <= 2*linesMost {
