@@ -92,6 +92,7 @@ func (s *Setup) recording(name, out string, play func(*engine, *Summary) (damage
 		return nil, err
 	}
 	defer w.Close()
+	defer s.heap.Watch()()
 	sum = &Summary{}
 	sealed := Summary{} // the clerk's, until it has ended
 	set := s.settings

@@ -54,6 +54,7 @@ func (s *Setup) Run(o RunOptions) (*Summary, error) {
 		return nil, err
 	}
 	defer file.Close()
+	defer s.heap.Watch()()
 	set := s.settings
 	set.workers = 1
 	set.recording = o.Kind != evidence.Live

@@ -4,12 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
 	"runtime"
-	"runtime/debug"
-	"runtime/metrics"
 	"slices"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/dejpha/dejpha/attack"
@@ -21,6 +17,7 @@ import (
 	"github.com/dejpha/dejpha/explain"
 	"github.com/dejpha/dejpha/flow"
 	"github.com/dejpha/dejpha/rule"
+	"github.com/dejpha/dejpha/shield/heap"
 	"github.com/dejpha/dejpha/shield/nets"
 	"github.com/dejpha/dejpha/shield/policy"
 	"github.com/dejpha/dejpha/shield/ruleset"
@@ -55,8 +52,7 @@ type Setup struct {
 	options  SetupOptions
 
 	rules     ruleset.Reloader
-	live      int64             // bytes of the heap in use after loading the first rules
-	liveRules int64             // how many they were
+	heap      *heap.Keeper
 	floor     map[string]uint64 // attacks by class that the detectors alone find on the built-in captures
 	inspector atomic.Pointer[explain.Inspector]
 }
@@ -125,27 +121,13 @@ func (s *settings) writes(event string) bool {
 	return s.types == nil || s.types[event]
 }
 
-// gcPercent trades time for memory: a third of the live heap may be garbage.
-const gcPercent = 35
-
-// garbage is gcPercent, or what the environment asks for: who has memory to spare lets the collector work less.
-func garbage() int {
-	if n, err := strconv.Atoi(os.Getenv("GOGC")); err == nil && n > 0 {
-		return n
-	}
-	return gcPercent
-}
-
 // NewSetup reads configuration and rules. Errors are the user's, with file and line; refused rules are in Refused.
 func NewSetup(o SetupOptions) (*Setup, error) {
 	c, warnings, err := config.Load(o.ConfigFile, o.Sets)
 	if err != nil {
 		return nil, err
 	}
-	s := &Setup{Config: c, Warnings: warnings, options: o}
-	// The tables are bounded by the configured memory; the collector is told to stay near it, at the price of time.
-	debug.SetGCPercent(garbage())
-	debug.SetMemoryLimit(heapLimit(c))
+	s := &Setup{Config: c, Warnings: warnings, options: o, heap: heap.New(c.Memory)}
 	workers := o.Workers
 	if workers <= 0 {
 		workers = runtime.NumCPU()
@@ -219,8 +201,8 @@ func (o *SetupOptions) ruleset() ruleset.Options {
 
 // load loads, checks and compiles the rules.
 func (s *Setup) load() error {
-	s.rules.Config, s.rules.Options, s.rules.Try, s.rules.Percent = s.Config, s.options.ruleset(), s.try, garbage()
-	s.rules.Settle = s.settle
+	s.rules.Config, s.rules.Options, s.rules.Try = s.Config, s.options.ruleset(), s.try
+	s.rules.Lift, s.rules.Settle = s.heap.Lift, func() { s.heap.Settle(s.rules.Current().Set.Len()) }
 	l, err := ruleset.Load(s.Config, s.rules.Options, nil)
 	if err != nil {
 		return err
@@ -238,31 +220,6 @@ func (s *Setup) adopt(l *ruleset.Loaded) {
 	if in := s.inspector.Load(); in != nil {
 		in.Renew(l.Rules())
 	}
-}
-
-// heapLimit is where the collector begins to work harder: the tables fill about half of the configured memory on mixed
-// traffic, and what lies between that and the limit is garbage and pages it has not given back.
-func heapLimit(c *config.Config) int64 { return c.Memory / 32 * 21 }
-
-// ruleBytes is about what one rule of a large set takes.
-const ruleBytes = 6 << 10
-
-// settle sets the limit for the rules in force. What they take is measured once, before there is traffic: later the tables
-// would count, too, and each reload would let them grow.
-func (s *Setup) settle() {
-	n := int64(s.rules.Current().Set.Len())
-	if s.live == 0 {
-		s.live, s.liveRules = heapLive(), n
-	}
-	debug.SetMemoryLimit(heapLimit(s.Config) + max(s.live+(n-s.liveRules)*ruleBytes, 0))
-}
-
-// heapLive is what the collector's last cycle found in use: after loading, the rules. They do not count towards the
-// configured memory, and a limit below what is in use would only make the collector run without end.
-func heapLive() int64 {
-	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(s)
-	return int64(s[0].Value.Uint64())
 }
 
 // RefusedByKeyword lists the refusals a keyword a line, the most frequent first.

@@ -3,7 +3,6 @@ package ruleset
 import (
 	"errors"
 	"fmt"
-	"math"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -47,10 +46,11 @@ type Reloader struct {
 	Options Options
 	// Try plays a set on the built-in captures and says on how many packets.
 	Try func(next *Loaded) (packets uint64, err error)
-	// Percent is how much of the heap may be garbage otherwise; Settle is called when memory was given back.
-	Percent int
-	Settle  func()
-	Rested  func(each func(worker int, times uint64, now bool)) // of Pace; nil: nobody is in the way
+	// Lift is called before memory for a second set is taken, with how much of the heap may be garbage; Settle when it was
+	// given back.
+	Lift   func(percent int)
+	Settle func()
+	Rested func(each func(worker int, times uint64, now bool)) // of Pace; nil: nobody is in the way
 
 	mu      sync.Mutex
 	current atomic.Pointer[Loaded]
@@ -88,12 +88,10 @@ func (r *Reloader) Reload(renew func(*Loaded) error) (done *Reloaded, err error)
 	if old == nil {
 		return nil, ErrNoRules
 	}
-	debug.SetGCPercent(reloadPercent)
-	debug.SetMemoryLimit(math.MaxInt64) // at the limit the collector would run without end; the percentage bounds memory now
+	r.Lift(reloadPercent)
 	defer func() {
 		old = nil
 		debug.FreeOSMemory() // what only the old set, or the new one that failed, held
-		debug.SetGCPercent(r.Percent)
 		r.Settle()
 	}()
 	c, err := r.reread()
