@@ -17,6 +17,7 @@ import (
 
 	"github.com/dejpha/dejpha/evidence/compact"
 	"github.com/dejpha/dejpha/evidence/durable"
+	"github.com/dejpha/dejpha/evidence/twin"
 )
 
 const (
@@ -123,8 +124,18 @@ func mac(key, message []byte) [sha256.Size]byte {
 }
 
 func incidentCommitment(opening []byte) [32]byte {
-	var b [64]byte
-	return sha256.Sum256(append(append(b[:0], 0x22), opening...))
+	var l twin.List
+	commitIncident(&l, opening)
+	var out [32]byte
+	l.Sums(out[:])
+	return out
+}
+
+// commitIncident adds what that is the hash of.
+func commitIncident(l *twin.List, opening []byte) {
+	l.Write(0x22)
+	l.Write(opening...)
+	l.End()
 }
 
 // Checkpoint is the signed head of a log.

@@ -264,14 +264,13 @@ func (l *Log) Seal(r *attack.Record, packets []byte) error {
 	salt := l.room.salt[:]
 	l.incidents.Of(&l.room.salt, r.Incident)
 	p := split(r, salt, &l.values)
-	leaf.Incident = incidentCommitment(p[fieldIncident])
 	short, err := compact.Append(l.scratch[:0], r, l.word)
 	if err != nil {
 		short = p.append(short[:0])
 	} else {
 		short = append(short, salt...)
 	}
-	leaf.Private, err = l.hide(&p, short, at)
+	leaf.Private, leaf.Incident, err = l.hide(&p, short, at)
 	if l.scratch = short; l.keep(err) != nil {
 		return l.err
 	}
@@ -289,13 +288,13 @@ func (l *Log) Seal(r *attack.Record, packets []byte) error {
 // seedsAtOnce is how many seeds are asked of the system at once.
 const seedsAtOnce = 64
 
-// hide stores a private part and the leaf's slot, and returns its commitment. stored is how it is kept, and is encrypted
-// in place.
-func (l *Log) hide(p *Private, stored []byte, packetsAt uint64) ([32]byte, error) {
+// hide stores a private part and the leaf's slot, and returns its commitment and its incident's. stored is how it is kept,
+// and is encrypted in place.
+func (l *Log) hide(p *Private, stored []byte, packetsAt uint64) (private, incident [32]byte, err error) {
 	if len(l.seeds) == 0 {
 		l.seeds = make([]byte, seedsAtOnce*seedBytes)
 		if _, err := io.ReadFull(l.opt.Rand, l.seeds); err != nil {
-			return [32]byte{}, fmt.Errorf("random bytes for a private part: %w", err)
+			return private, incident, fmt.Errorf("random bytes for a private part: %w", err)
 		}
 	}
 	seed := l.seeds[:seedBytes]
@@ -304,13 +303,14 @@ func (l *Log) hide(p *Private, stored []byte, packetsAt uint64) ([32]byte, error
 	l.room.key = s.Mask(stored, l.room.key)
 	pos, err := l.put(l.private, stored)
 	if err != nil {
-		return [32]byte{}, err
+		return private, incident, err
 	}
 	l.slotsUpTo(l.tree.size)
 	l.slotBuf = append(l.slotBuf, seed...)
 	l.slotBuf = be.AppendUint64(l.slotBuf, pos+1)
 	l.slotBuf = be.AppendUint64(l.slotBuf, packetsAt)
-	return p.commit(s, &l.room), nil
+	private, incident = p.commit(s, &l.room)
+	return private, incident, nil
 }
 
 // put stores a record of the next leaf.
@@ -430,7 +430,7 @@ func (l *Log) event(code Code, attackLeaf int64, data, hidden []byte) error {
 	if hidden != nil {
 		p := Private{hidden}
 		var err error
-		if e.Private, err = l.hide(&p, p.append(nil), 0); l.keep(err) != nil {
+		if e.Private, _, err = l.hide(&p, p.append(nil), 0); l.keep(err) != nil {
 			return l.err
 		}
 	}
@@ -586,31 +586,27 @@ func (l *Log) flush(flags uint16) ([]attack.Record, error) {
 	return done, nil
 }
 
-// write syncs packets and private parts, then entries, then tiles: what a signature covers is safe before it.
+// write syncs packets and private parts, then entries and what is made of them: what a signature covers is safe before it,
+// and what a leaf hides before the leaf.
 func (l *Log) write() error {
 	l.slotsUpTo(l.tree.size)
-	if err := errors.Join(l.words.sync(), l.packets.sync(), l.private.sync(), writeSync(l.slots, &l.slotBuf)); err != nil {
+	if err := errors.Join(l.words.write(), l.packets.write(), l.private.write(), writeOut(l.slots, &l.slotBuf)); err != nil {
 		return err
 	}
-	if err := l.entries.sync(); err != nil {
+	if err := l.disk.SyncAll(l.words.file, l.packets.file, l.private.file, l.slots); err != nil {
 		return err
 	}
-	for i := range l.tiles {
-		if err := writeSync(l.tiles[i], &l.tileBuf[i]); err != nil {
+	if err := errors.Join(l.entries.write(), writeOut(l.offsets, &l.offsetBuf)); err != nil {
+		return err
+	}
+	derived := []*durable.Append{l.entries.file, l.offsets}
+	for i, f := range l.tiles {
+		if err := writeOut(f, &l.tileBuf[i]); err != nil {
 			return err
 		}
+		derived = append(derived, f)
 	}
-	return writeSync(l.offsets, &l.offsetBuf)
-}
-
-func writeSync(f *durable.Append, buf *[]byte) error {
-	if len(*buf) > 0 {
-		if _, err := f.Write(*buf); err != nil {
-			return err
-		}
-		*buf = (*buf)[:0]
-	}
-	return f.Sync()
+	return l.disk.SyncAll(derived...)
 }
 
 // Snapshot keeps the open accounts beside the log, with the log's size.

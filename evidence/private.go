@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence/compact"
+	"github.com/dejpha/dejpha/evidence/twin"
 )
 
 const (
@@ -34,44 +34,51 @@ type Private [fieldCount][]byte
 
 // FieldCommitment is c_i for a value under its salt; nil is an absent value.
 func FieldCommitment(i int, salt, value []byte) [32]byte {
-	var room [256]byte
-	return fieldCommitment(room[:0], i, salt, value)
+	var l twin.List
+	commitField(&l, i, salt, value)
+	var out [32]byte
+	l.Sums(out[:])
+	return out
 }
 
-// fieldCommitment is that, with room for what is hashed.
-func fieldCommitment(b []byte, i int, salt, value []byte) [32]byte {
-	b = append(append(b, 0x20, byte(i)), salt...)
+// commitField adds what c_i is the hash of.
+func commitField(l *twin.List, i int, salt, value []byte) {
+	l.Write(0x20, byte(i))
+	l.Write(salt...)
 	if value != nil {
-		b = be.AppendUint32(b, uint32(len(value)))
-		b = append(b, value...)
+		l.Uint32(uint32(len(value)))
+		l.Write(value...)
 	}
-	return sha256.Sum256(b)
+	l.End()
 }
 
 // commitment binds all fields under the leaf's seed.
 func (p *Private) commitment(seed []byte) [32]byte {
-	return p.commit(compact.NewSecrets(seed), &room{})
+	c, _ := p.commit(compact.NewSecrets(seed), &room{})
+	return c
 }
 
 // room is memory that hiding one private part after another uses again.
 type room struct {
 	salts  [fieldCount * saltBytes]byte
 	salt   [saltBytes]byte // of an incident
-	hashed []byte
+	hashed twin.List
 	key    []byte
 }
 
-// commit is that, with room for what is hashed.
-func (p *Private) commit(s compact.Secrets, r *room) [32]byte {
-	var all [1 + fieldCount*32]byte
+// commit is that, with room for what is hashed, and what an attack's leaf says of its incident.
+func (p *Private) commit(s compact.Secrets, r *room) (private, incident [32]byte) {
+	var all [1 + (fieldCount+1)*32]byte
 	all[0] = 0x21
 	s.Salts(r.salts[:])
-	r.hashed = slices.Grow(r.hashed[:0], 1024)
+	l := &r.hashed
+	l.Reset()
 	for i, v := range p {
-		c := fieldCommitment(r.hashed[:0], i, r.salts[i*saltBytes:][:saltBytes], v)
-		copy(all[1+32*i:], c[:])
+		commitField(l, i, r.salts[i*saltBytes:][:saltBytes], v)
 	}
-	return sha256.Sum256(all[:])
+	commitIncident(l, p[fieldIncident])
+	l.Sums(all[1:])
+	return sha256.Sum256(all[:1+fieldCount*32]), [32]byte(all[1+fieldCount*32:])
 }
 
 // append adds the values as they are, each behind its length + 1, or 0 if it is absent.

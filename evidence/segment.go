@@ -116,12 +116,21 @@ func (s *store) roll() error {
 	return err
 }
 
+// write hands everything to the system; it is safe only when the file is synced.
+func (s *store) write() error { return writeOut(s.file, &s.buf) }
+
+func writeOut(f *durable.Append, buf *[]byte) error {
+	if len(*buf) == 0 {
+		return nil
+	}
+	_, err := f.Write(*buf)
+	*buf = (*buf)[:0]
+	return err
+}
+
 func (s *store) sync() error {
-	if len(s.buf) > 0 {
-		if _, err := s.file.Write(s.buf); err != nil {
-			return err
-		}
-		s.buf = s.buf[:0]
+	if err := s.write(); err != nil {
+		return err
 	}
 	return s.file.Sync()
 }

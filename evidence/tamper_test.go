@@ -70,7 +70,7 @@ func madeLog(t *testing.T, n int, segment int64) *image {
 		if err == nil && i%997 == 5 {
 			err = l.Event(CodeDecision, r.ClosedAt, r.Evidence.Leaf, []byte("{}"), []byte("whom"))
 		}
-		if err == nil && i%batchLeaves == batchLeaves-1 {
+		if err == nil && i%4096 == 4095 {
 			_, err = l.Flush()
 		}
 		if err != nil {

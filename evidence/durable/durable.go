@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 )
@@ -245,6 +246,43 @@ func (a *Append) Sync() error {
 		a.synced = a.size
 		return nil
 	})
+}
+
+// SyncAll is Sync of several files, which wait for the disk at the same time. A disk that is made to fail for tests syncs
+// them one after the other.
+func (d *Disk) SyncAll(files ...*Append) error {
+	loose := slices.DeleteFunc(files, func(a *Append) bool { return a.synced == a.size })
+	if len(loose) < 2 || d.faulty || d.gate != nil || d.refuse != nil {
+		for _, a := range loose {
+			if err := a.Sync(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		return d.err
+	}
+	d.ops += len(loose)
+	errs := make([]error, len(loose))
+	var wait sync.WaitGroup
+	for i, a := range loose {
+		wait.Go(func() {
+			if err := syscall.Fdatasync(int(a.f.Fd())); err != nil {
+				errs[i] = fmt.Errorf("syncing %s: %w", a.path, err)
+			}
+		})
+	}
+	wait.Wait()
+	if d.err = errors.Join(errs...); d.err != nil {
+		return d.err
+	}
+	for _, a := range loose {
+		a.synced = a.size
+	}
+	return nil
 }
 
 // Truncate cuts the file to size and syncs it.
