@@ -262,7 +262,7 @@ func (l *Log) Seal(r *attack.Record, packets []byte) error {
 		return l.err
 	}
 	salt := l.room.salt[:]
-	l.incidents.Of(&l.room.salt, r.Incident)
+	l.room.salt = l.incidents.Of(r.Incident)
 	p := split(r, salt, &l.values)
 	short, err := compact.Append(l.scratch[:0], r, l.word)
 	if err != nil {
