@@ -69,6 +69,7 @@ type Config struct {
 	Policy      Policy
 	BlockMode   string // off, rehearse, on
 	BlockWay    string // auto, xdp, nft, none
+	BlockHosts  int    // blocked at once, of each IP version; 0: as many as the maps in the kernel hold
 	Interfaces  []string
 	Capture     string            // af-packet, af-xdp: the way they are watched
 	Inside      map[string]bool   // interfaces behind which the protected networks lie
@@ -119,7 +120,8 @@ const (
 	bypassLeast = 1 << 20
 	daysMost    = 36500
 	sampleMost  = 1_000_000_000
-	statsEvery  = 8e9 // ns; Suricata's default
+	hostsMany   = 1 << 22 // of block.hosts
+	statsEvery  = 8e9     // ns; Suricata's default
 	statsMost   = 24 * 3600
 )
 

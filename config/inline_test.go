@@ -44,6 +44,8 @@ func TestInline(t *testing.T) {
 		"inline:\n  bridge: [eth1, eth2]\n  queue: 1\n": "not at both",
 		"inline:\n  on-failure: [open]\n":               "expected pass or block",
 		"inline:\n  patience: 1ms\n":                    "write 200ms",
+		"block:\n  hosts: 0\n":                          "block.hosts: 0 is not between 1 and 4194304",
+		"block:\n  hosts: 5000000\n":                    "block.hosts",
 		"inline:\n  brigde: [eth1, eth2]\n":             `did you mean "bridge"`,
 	} {
 		if _, _, err := load(t, text); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "given.yaml:") {

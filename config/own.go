@@ -25,8 +25,9 @@ type own struct {
 	Rules      []string            `yaml:"rules"`
 	Guard      []string            `yaml:"guard"`
 	Block      struct {
-		Mode string `yaml:"mode"`
-		Way  string `yaml:"way"`
+		Mode  string `yaml:"mode"`
+		Way   string `yaml:"way"`
+		Hosts *int   `yaml:"hosts"`
 	} `yaml:"block"`
 	Bypass struct {
 		Depth     bool   `yaml:"depth"`
@@ -300,6 +301,12 @@ func (o *own) sizes(c *Config) error {
 			return wrong{x.key, fmt.Sprintf("%d is not between 0 (no limit) and %d", x.n, daysMost)}
 		}
 		*x.to = x.n
+	}
+	if n := o.Block.Hosts; n != nil {
+		if *n < 1 || *n > hostsMany {
+			return wrong{"block.hosts", fmt.Sprintf("%d is not between 1 and %d", *n, hostsMany)}
+		}
+		c.BlockHosts = *n
 	}
 	if c.PacketsSample = o.Keep.Packets.Sample; c.PacketsSample < 0 || c.PacketsSample > sampleMost {
 		return wrong{"keep.packets.sample", fmt.Sprintf("%d is not between 0 (of all) and %d", c.PacketsSample, sampleMost)}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/block"
 	"github.com/dejpha/dejpha/block/way"
 	"github.com/dejpha/dejpha/decode"
 	"github.com/dejpha/dejpha/evidence"
@@ -25,7 +26,7 @@ func (s *Setup) blocks(set *settings, o *RunOptions) (*board.Board, error) {
 	b := board.Options{State: o.State, Guard: set.guard, Barred: set.barred, Now: func() int64 { return time.Now().UnixNano() }, Say: o.say}
 	switch c.BlockMode {
 	case "on":
-		kernel, err := way.Open(way.Options{Interfaces: way.Places(set.interfaces, c.Interfaces, os.DirFS("/")), Way: c.BlockWay, Say: o.say})
+		kernel, err := way.Open(way.Options{Interfaces: way.Places(set.interfaces, c.Interfaces, os.DirFS("/")), Way: c.BlockWay, Sizes: block.Sizes{Hosts: c.BlockHosts}, Say: o.say})
 		if err != nil && (set.barred == nil || c.BlockWay != way.Auto) {
 			return nil, err
 		}

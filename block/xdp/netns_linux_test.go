@@ -184,6 +184,42 @@ func TestAnotherVersionIsTakenOver(t *testing.T) {
 	}
 }
 
+// Asked for another number of hosts, the tables are made anew, and the old ones' program makes room for the new.
+func TestTablesOfAnotherSize(t *testing.T) {
+	w := newWire(t)
+	e := w.open(t, Options{Sizes: block.Sizes{Hosts: 1000}})
+	before, err := e.Load(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UnixNano()
+	entry := block.Changes{Now: now, Block: []block.Entry{{Prefix: block.Host(addr("10.0.0.2")), Until: now + hour}}}
+	if err := e.Apply(entry); err != nil {
+		t.Fatal(err)
+	}
+	_ = e.Close()
+	for _, x := range []struct {
+		what        string
+		hosts, want int
+		same        bool
+	}{{"not asked", 0, 1025, true}, {"the same", 1000, 1025, true}, {"more", 5000, 5000, false}, {"not asked again", 0, 5000, false}} {
+		e = w.open(t, Options{Sizes: block.Sizes{Hosts: x.hosts}})
+		after, err := e.Load(0)
+		if err != nil || (after.ID == before.ID) != x.same || (len(after.Blocks) == 1) != x.same || e.Sizes().Hosts != x.want {
+			t.Errorf("%s: room for %d, %d blocks, same ID %v (%v)", x.what, e.Sizes().Hosts, len(after.Blocks), after.ID == before.ID, err)
+		}
+		_ = e.Close()
+	}
+	e = w.open(t, Options{})
+	defer e.Close()
+	if !w.arrives(t, "10.0.0.2", patience) {
+		t.Error("the old program still runs")
+	}
+	if err := e.Apply(entry); err != nil || w.arrives(t, "10.0.0.2", 200*time.Millisecond) {
+		t.Errorf("the new tables block nobody: %v", err)
+	}
+}
+
 // An interface that went and came back gets the program anew; another one that is asked for instead lets go of the first.
 func TestInterfacesComeAndGo(t *testing.T) {
 	w := newWire(t)

@@ -23,9 +23,13 @@ type tables struct {
 }
 
 // openTables takes over the maps pinned in folder, makes those that are missing and pins them. folder "": nothing is pinned.
-// Maps that are there keep the sizes they were made with.
+// Maps that are there keep the sizes they were made with, unless another number of hosts is asked for: then all are made
+// anew, with another ID, and the keeper fills them.
 func openTables(folder string, s block.Sizes) (*tables, error) {
 	t := &tables{maps: map[string]*ebpf.Map{}}
+	if err := outgrown(folder, s); err != nil {
+		return nil, err
+	}
 	for name, spec := range specs(s.Defaults()) {
 		m, err := openMap(folder, name, spec)
 		if err != nil {
@@ -45,6 +49,28 @@ func openTables(folder string, s block.Sizes) (*tables, error) {
 	}
 	t.prog = prog
 	return t, nil
+}
+
+// outgrown unpins all maps if those of hosts were made for another number than is asked for.
+func outgrown(folder string, s block.Sizes) error {
+	if folder == "" || s.Hosts == 0 {
+		return nil
+	}
+	all := specs(s.Defaults())
+	m, err := ebpf.LoadPinnedMap(filepath.Join(folder, mapHost4), nil)
+	if err != nil {
+		return nil // none, or openMap says why
+	}
+	defer m.Close()
+	if m.MaxEntries() == all[mapHost4].MaxEntries {
+		return nil
+	}
+	for name := range all {
+		if err := os.Remove(filepath.Join(folder, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return refused(err, "removing a table of another size")
+		}
+	}
+	return nil
 }
 
 func openMap(folder, name string, spec *ebpf.MapSpec) (*ebpf.Map, error) {
