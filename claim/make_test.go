@@ -88,6 +88,49 @@ func holds(t testing.TB, c *Claim) *Claim {
 	return f.One
 }
 
+// A withdrawn attack stays counted where it was, and is withdrawn where the correction stands: 5, less 1, are 4.
+func TestWithdrawnAttack(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "e")
+	l, err := evidence.Open(dir, testOptions(t, evidence.Live, 1))
+	must(t, err)
+	var first int64
+	for i := range 5 {
+		now := time.Duration(i)*time.Minute + 30*time.Second
+		r := record(i, now)
+		must(t, l.Totals(evidence.Ledger{}, day.Add(now).UnixNano()), l.Seal(&r, nil))
+		if i == 0 {
+			first = r.Evidence.Leaf
+		}
+	}
+	must(t, l.Totals(evidence.Ledger{}, day.Add(10*time.Minute+time.Second).UnixNano()))
+	_, err = l.Flush()
+	must(t, err, l.Withdraw([]int64{first}, day.Add(20*time.Minute+time.Second).UnixNano(), "a false alarm"), l.Totals(evidence.Ledger{}, day.Add(30*time.Minute+time.Second).UnixNano()))
+	_, err = l.Close()
+	must(t, err)
+	for _, x := range []struct {
+		w        Window
+		want     Count
+		sentence string
+	}{
+		{window(0, 30*time.Minute), Count{Gross: 5, Withdrawn: 1, Net: 4}, "counted 5 attacks, and withdrew 1."},
+		{window(0, 10*time.Minute), Count{Gross: 5, Net: 5}, "counted 5 attacks."},
+		{window(10*time.Minute, 30*time.Minute), Count{Withdrawn: 1, Net: -1}, "counted 0 attacks, and withdrew 1."},
+	} {
+		c, err := Make(dir, Select{}, x.w)
+		must(t, err)
+		c = holds(t, c)
+		if c.Count.Gross != x.want.Gross || c.Count.Withdrawn != x.want.Withdrawn || c.Count.Net != x.want.Net || !strings.HasSuffix(c.Sentence, x.sentence) {
+			t.Errorf("%+v %q, want %+v", c.Count, c.Sentence, x.want)
+		}
+		if c.Count.Withdrawn > 0 { // a claim that keeps quiet about it does not hold
+			c.Count.Withdrawn, c.Count.Net = 0, int64(c.Count.Gross)
+			if r := c.Check(""); r.OK() {
+				t.Error("a claim without what was withdrawn holds")
+			}
+		}
+	}
+}
+
 func TestCountsByWindowAndCell(t *testing.T) {
 	dir := hour(t, testOptions(t, evidence.Live, 1))
 	for _, x := range []struct {

@@ -26,6 +26,7 @@ type Report struct {
 	Root          string
 	Cosigned      int64                  // leaves of the newest checkpoint that witnesses signed, too; 0: there is none
 	Attacks       uint64                 // counted, net of withdrawals
+	Withdrawn     uint64                 // by corrections, from what was counted before
 	ByClass       [leaves.Classes]uint64 // attack.Table's order
 	Counters      map[uint16]uint64      // by counter id
 	TotalsLeaves  uint64
@@ -75,6 +76,9 @@ func (r *Report) Print(w io.Writer) {
 		private = "private parts and packets were left closed"
 	}
 	fmt.Fprintf(w, "counted    %d attacks; decided %d times; %s\n", r.Attacks, r.Decisions, private)
+	if r.Withdrawn > 0 {
+		fmt.Fprintf(w, "withdrawn  %d of %d that were counted, each by a correction of the log\n", r.Withdrawn, r.Attacks+r.Withdrawn)
+	}
 	if r.Earlier > 0 {
 		fmt.Fprintf(w, "earlier    %d checkpoints kept elsewhere are of this history\n", r.Earlier)
 	}
@@ -574,6 +578,7 @@ func (c *checker) finish(end scanned) {
 			c.r.problem("leaf %d: its private part or packets are gone and no event of the log says so", i)
 		}
 	}
+	c.r.Withdrawn = c.counts.Withdrawn()
 	for id, v := range c.counts {
 		if v == 0 {
 			continue

@@ -118,10 +118,11 @@ type Log struct {
 
 	tree        tree
 	counters    Counters
-	plain       bool   // begun by a version that counted attacks alone
-	started     uint64 // time of this start, microseconds
-	number      uint64 // of the next totals leaf
-	lastTotals  int64  // index of the last totals leaf
+	corrected   map[int64]int // where attacks that were corrected count now, -1: nowhere
+	plain       bool          // begun by a version that counted attacks alone
+	started     uint64        // time of this start, microseconds
+	number      uint64        // of the next totals leaf
+	lastTotals  int64         // index of the last totals leaf
 	sinceTotals int
 	totalsTime  uint64
 	time        uint64 // the log's clock, microseconds

@@ -599,7 +599,7 @@ func cellOfRecord(l *Log, i int) int {
 	return leaf.Cell()
 }
 
-// correct appends a correction leaf as a later version will.
+// correct appends a correction leaf of any kind, without counting it.
 func correct(l *Log, leaf int64, cell uint32) {
 	b := be.AppendUint64([]byte{leaves.TypeCorrection, leaves.Version}, uint64(leaf))
 	b = be.AppendUint32(b, cell)

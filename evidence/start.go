@@ -21,7 +21,7 @@ func Open(dir string, opt Options) (*Log, error) {
 	if opt.Origin == "" {
 		opt.Origin = "dejpha/" + opt.Kind.String() + "/" + Fingerprint(opt.Key.Verifier("x"))
 	}
-	l := &Log{dir: dir, opt: opt, disk: opt.Disk, incidents: opt.Key.incidents()}
+	l := &Log{dir: dir, opt: opt, disk: opt.Disk, incidents: opt.Key.incidents(), corrected: map[int64]int{}}
 	if err := l.identify(); err != nil {
 		return nil, err
 	}
@@ -255,6 +255,10 @@ func (l *Log) replayed(i int64, b []byte, last *TotalsLeaf) error {
 		}
 		l.number, l.lastTotals, l.totalsTime, l.sinceTotals = t.Number+1, i, t.Time, -1
 		l.time, l.base, l.ledger = max(l.time, t.Time), t.Ledger, t.Ledger
+	case leaves.TypeCorrection:
+		if err := l.recorrected(i, b); err != nil {
+			return err
+		}
 	case leaves.TypeEvent:
 		if e, err := leaves.DecodeEvent(b); err == nil {
 			l.time = max(l.time, e.Time)

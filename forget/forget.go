@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/dejpha/dejpha/evidence"
+	"github.com/dejpha/dejpha/evidence/amend"
 	"github.com/dejpha/dejpha/evidence/durable"
 )
 
@@ -41,15 +42,10 @@ type Report struct {
 }
 
 // ErrInUse says that a shield writes to the log.
-var ErrInUse = errors.New("a running shield writes to this log")
+var ErrInUse = amend.ErrInUse
 
 // KeyError says that there is no signing key, without which the erasure cannot be logged.
-type KeyError struct{ Path string }
-
-// Error names the path.
-func (e *KeyError) Error() string {
-	return fmt.Sprintf("no signing key at %s: an erasure is an event of the log, which must be signed", e.Path)
-}
+type KeyError = amend.KeyError
 
 // LeafError says that a leaf has nothing to erase.
 type LeafError struct {
@@ -65,26 +61,16 @@ func Do(o Options) (r Report, err error) {
 	if o.Disk == nil {
 		o.Disk = durable.OS()
 	}
-	log := o.Dir
-	if below := filepath.Join(o.Dir, "evidence"); exists(below) {
-		log = below
-	}
-	run := filepath.Dir(log)
-	head, err := evidence.ReadHead(log)
+	at, err := amend.Find(o.Dir, o.Key)
 	if err != nil {
 		return r, err
 	}
-	if o.Key == "" {
-		o.Key = filepath.Join(run, "log.key")
-	}
-	if !exists(o.Key) {
-		return r, &KeyError{o.Key}
-	}
+	log, run := at.Log, at.Run
 	found, err := find(log, &o)
 	if err != nil {
 		return r, err
 	}
-	if err := erase(log, &head, found, &o, &r); err != nil {
+	if err := erase(&at, found, &o, &r); err != nil {
 		return r, err
 	}
 	if err := r.lines(run, found, &o); err != nil {
@@ -184,43 +170,18 @@ func look(log string, leaf int64) (t target, p evidence.Private, err error) {
 }
 
 // erase has the log forget, each leaf named by an event before its seed is overwritten.
-func erase(log string, head *evidence.Head, found []target, o *Options, r *Report) error {
+func erase(at *amend.Stopped, found []target, o *Options, r *Report) error {
 	left := slices.DeleteFunc(slices.Clone(found), func(t target) bool { return t.erased })
 	r.Already = len(found) - len(left)
 	if len(left) == 0 {
 		return nil
 	}
-	key, err := evidence.LoadKey(o.Disk, o.Key, strings.NewReader(""))
+	l, err := at.Open(o.Disk, o.Now)
 	if err != nil {
-		return err
-	}
-	kind := evidence.Live
-	for ; kind.String() != head.Kind; kind++ {
-		if kind > evidence.Demo {
-			return fmt.Errorf("unknown kind of log %q", head.Kind)
-		}
-	}
-	lock, err := o.Disk.Lock(filepath.Join(log, "lock"))
-	if err != nil {
-		return ErrInUse
-	}
-	if err := lock.Close(); err != nil {
-		return err
-	}
-	opt := evidence.Options{Kind: kind, Origin: head.Origin, Key: key, Rand: strings.NewReader(""), Disk: o.Disk, Eraser: true}
-	if kind == evidence.Live {
-		opt.Time = o.Now
-	}
-	l, err := evidence.Open(log, opt)
-	if err != nil {
-		return err
-	}
-	if _, err := l.Flush(); err != nil { // what a crash had left whole
-		l.Abandon()
 		return err
 	}
 	for _, t := range left {
-		if err := l.Erase(t.leaf, max(l.Now(), opt.Time), o.Why); err != nil {
+		if err := l.Erase(t.leaf, l.Now(), o.Why); err != nil {
 			l.Abandon()
 			return err
 		}

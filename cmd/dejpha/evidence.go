@@ -17,10 +17,11 @@ import (
 
 // evidenceCmd is what is done with a log besides checking it.
 type evidenceCmd struct {
-	Serve   evidenceServeCmd   `cmd:"" help:"Serve a log's tiles and checkpoint over HTTP, for whoever checks it (C2SP tlog-tiles)."`
-	Request evidenceRequestCmd `cmd:"" help:"Write the request by which a witness cosigns the log's newest head, where no network leads."`
-	Accept  evidenceAcceptCmd  `cmd:"" help:"Take the cosigned head that a witness gave back."`
-	Erase   evidenceEraseCmd   `cmd:"" help:"Forget attacks, or a person, for good; counts stay, and stay provable."`
+	Serve    evidenceServeCmd    `cmd:"" help:"Serve a log's tiles and checkpoint over HTTP, for whoever checks it (C2SP tlog-tiles)."`
+	Request  evidenceRequestCmd  `cmd:"" help:"Write the request by which a witness cosigns the log's newest head, where no network leads."`
+	Accept   evidenceAcceptCmd   `cmd:"" help:"Take the cosigned head that a witness gave back."`
+	Erase    evidenceEraseCmd    `cmd:"" help:"Forget attacks, or a person, for good; counts stay, and stay provable."`
+	Withdraw evidenceWithdrawCmd `cmd:"" help:"Withdraw attacks that were false alarms, by corrections; what was counted stays to be seen."`
 }
 
 type evidenceServeCmd struct {

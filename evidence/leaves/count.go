@@ -78,5 +78,13 @@ func (c *Counters) Overflow(flags, class uint16) {
 	}
 }
 
+// Withdrawn is how many corrections were counted.
+func (c *Counters) Withdrawn() (n uint64) {
+	for cell := range Cells {
+		n += c[2*cell+1]
+	}
+	return n
+}
+
 // CellsOnly leaves out what logs begun by earlier versions do not count.
 func (c *Counters) CellsOnly() { clear(c[CounterEvents:]) }

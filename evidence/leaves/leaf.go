@@ -292,6 +292,15 @@ type Correction struct {
 	Reason []byte
 }
 
+// Append appends the leaf's bytes.
+func (l *Correction) Append(b []byte) []byte {
+	b = append(b, TypeCorrection, Version)
+	b = be.AppendUint64(b, l.Attack)
+	b = be.AppendUint32(b, l.Cell)
+	b = be.AppendUint16(b, uint16(len(l.Reason)))
+	return append(b, l.Reason...)
+}
+
 // DecodeCorrection reads a correction.
 func DecodeCorrection(b []byte) (l Correction, err error) {
 	if len(b) < 16 || b[0] != TypeCorrection || b[1] != Version || len(b) != 16+int(be.Uint16(b[14:])) {

@@ -84,4 +84,16 @@ func TestAgainstTheSealer(t *testing.T) {
 	if r, err := Claim(b, Options{}); err != nil || !r.OK() || !strings.Contains(r.Sentence, "2 logs (recording) together counted 3 attacks;") {
 		t.Errorf("merged: %v %q %s", err, r.Problems, r.Sentence)
 	}
+	dejpha("evidence", "withdraw", "-d", "east", "--why", "a test", "8")
+	dejpha("claim", "make", "-d", "east", "-o", "less.json")
+	if b, err = os.ReadFile(filepath.Join(dir, "less.json")); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Claim(b, Options{}); err != nil || !r.OK() || !strings.HasSuffix(r.Sentence, "counted 3 attacks, and withdrew 1.") {
+		t.Errorf("withdrawn: %v %q %s", err, r.Problems, r.Sentence)
+	}
+	tampered(t, "with a correction", b, 3, sensorsOnly)
+	if r, err := Log(os.DirFS(filepath.Join(dir, "east", "evidence")), Options{}); err != nil || !r.OK() || r.Sentence != "This log (recording) holds 2 attacks." {
+		t.Errorf("withdrawn: %v %q %s", err, r.Problems, r.Sentence)
+	}
 }
