@@ -59,6 +59,7 @@ type row struct {
 }
 
 func (c *Console) row(r *attack.Record) row {
+	c.judged(r)
 	return row{
 		ID: r.ID, State: r.State, Class: r.Class, Techniques: list(r.Techniques), Severity: r.Severity, Risk: r.Risk, Side: r.Side,
 		Outcome: r.Outcome, Result: r.Result, Authorised: r.Authorised, Overflow: r.Overflow, Origin: index.OriginName(r), OriginKind: index.OriginKind(r),
@@ -210,6 +211,7 @@ type figures struct {
 
 func (f *figures) add(c *index.Count) {
 	switch {
+	case c.State == index.Withdrawn: // the log says so, and so do claims
 	case c.Authorised:
 		f.Authorised += c.N
 	case c.State == "opened":

@@ -10,9 +10,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +24,7 @@ import (
 	"github.com/dejpha/dejpha/console/index"
 	"github.com/dejpha/dejpha/console/place"
 	"github.com/dejpha/dejpha/evidence"
+	"github.com/dejpha/dejpha/evidence/amend"
 )
 
 // Bounds of what the console holds in memory.
@@ -97,6 +101,7 @@ type Console struct {
 	server   *http.Server
 	address  string
 	started  time.Time
+	gone     map[int64]amend.Withdrawn // by leaf: read at the start, for nobody withdraws while a shield writes
 	ending   sync.Once
 	closing  atomic.Bool
 
@@ -145,6 +150,9 @@ func New(opt Options) (*Console, error) {
 	if c.index, _, err = index.Open(filepath.Join(opt.State, "console.db"), opt.Status.Origin, c.places.Country); err != nil {
 		return nil, err
 	}
+	if c.gone, err = amend.Corrections(opt.Evidence); !errors.Is(err, fs.ErrNotExist) { // a new log has no checkpoint yet
+		c.keep(err)
+	}
 	c.behind.Store(true)
 	go c.fill()
 	return c, nil
@@ -177,7 +185,7 @@ func (c *Console) catchUp() error {
 			return errClosing
 		}
 		kind = erased
-		batch = append(batch, r)
+		batch = append(batch, *c.judged(&r))
 		return nil
 	})
 	if errors.Is(err, errClosing) {
@@ -208,10 +216,19 @@ func (c *Console) forgetErased() error {
 		if err != nil {
 			return err
 		}
-		if err := c.index.PutErased([]attack.Record{evidence.Public(&x, leaf)}); err != nil {
+		r := evidence.Public(&x, leaf)
+		if err := c.index.PutErased([]attack.Record{*c.judged(&r)}); err != nil {
 			return err
 		}
 	}
+}
+
+// judged says of an attack that it is withdrawn, if it is.
+func (c *Console) judged(r *attack.Record) *attack.Record {
+	if _, is := c.gone[r.Evidence.Leaf]; is && !r.Authorised {
+		r.State = index.Withdrawn
+	}
+	return r
 }
 
 // catch brings the index up to the evidence if it is behind.
@@ -228,6 +245,7 @@ func (c *Console) catch() {
 func (c *Console) fill() {
 	defer close(c.done)
 	c.catch()
+	c.keep(c.index.Withdraw(slices.Collect(maps.Keys(c.gone)))) // of what the index held before
 	c.keep(c.forgetErased())
 	var batch []attack.Record
 	for it := range c.queue {

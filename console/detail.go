@@ -81,12 +81,13 @@ func (c *Console) attack(w http.ResponseWriter, r *http.Request) {
 		Related    []row         `json:"related"`
 		Kept       int           `json:"packets_kept"`
 		Hash       string        `json:"packets_hash"`
+		Withdrawn  string        `json:"withdrawn"` // the correction's reason; "": it counts
 	}{c.row(a), map[string]any{
 		"ip": a.Origin.IP, "prefix": a.Origin.Prefix, "mac": a.Origin.MAC, "vlan": a.Origin.VLAN, "domain": a.Origin.Domain,
 		"proven": a.Origin.Proven, "sources": sources, "sources_count": a.Origin.Count,
 	}, map[string]any{
 		"group": a.Target.Group, "ips": list(a.Target.IPs), "ports": list(a.Target.Ports), "proto": a.Target.Proto, "count": a.Target.Count,
-	}, alerts, list(a.Detectors), definition, others, len(frames), a.Evidence.Packets})
+	}, alerts, list(a.Detectors), definition, others, len(frames), a.Evidence.Packets, c.gone[a.Evidence.Leaf].Reason})
 }
 
 // frames are the packets kept of an attack: sealed ones from the evidence, else what was told while it is open.

@@ -19,7 +19,7 @@ import (
 )
 
 // version of the tables; another one is thrown away.
-const version = "3"
+const version = "4"
 
 const tables = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -189,6 +189,19 @@ func (x *Index) PutErased(records []attack.Record) error {
 		}
 	}
 	return x.put(records, true)
+}
+
+// Withdrawn is the state of an attack that a correction of the log withdrew.
+const Withdrawn = "withdrawn"
+
+// Withdraw notes that the attacks of these leaves no longer count.
+func (x *Index) Withdraw(leaves []int64) error {
+	for _, leaf := range leaves {
+		if _, err := x.db.Exec(`UPDATE attack SET state = ? WHERE leaf = ?`, Withdrawn, leaf); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // OldestPrivate is the lowest leaf whose private part the index still holds, -1 for none: it is the first to be erased.

@@ -112,7 +112,7 @@ func page(where, sort string) string {
 }
 
 // needs is what wants a person, in the words of the index attack_needs, which holds only these.
-const needs = `severity <= 2 AND result <> 'failed' AND risk = 'real' AND authorised = 0 AND outcome <> 'foiled'`
+const needs = `severity <= 2 AND result <> 'failed' AND risk = 'real' AND authorised = 0 AND outcome <> 'foiled' AND state <> 'withdrawn'`
 
 // Needs is what wants a person now: grave, and not known to have failed. total is how many there are in all.
 func (x *Index) Needs(ctx context.Context, f *Filter, limit int) (list []attack.Record, total int, err error) {

@@ -15,6 +15,7 @@ export interface Detail extends Row {
     sources: { ip: string; observations: number; country: string }[] };
   target_detail: { group: string; ips: string[]; ports: number[]; proto: number; count: number };
   alerts_detail: Alert[]; detectors: string[]; class_definition: string; related: Row[]; packets_kept: number; packets_hash: string;
+  withdrawn: string;
 }
 
 export interface Packet { n: number; time_ns: string; wire: number; data: string; summary: string; payload_offset: number; marks: [number, number][] }

@@ -17,6 +17,7 @@ export function Attack({ id, query }: { id: string; query: URLSearchParams }) {
         <h1><Severity level={a.severity} /> {a.class} <small>{a.id >= erasedFrom ? "its number is erased" : `attack ${a.id}`}</small></h1>
         <p class="story">{a.story}</p>
         <p class="tags"><Result row={a} /> {a.state === "opened" ? <span class="tag open">still open, not counted yet</span> : <span class={`tag ${a.outcome}`}>{a.outcome}</span>}
+          {a.state === "withdrawn" && <span class="tag">withdrawn: no longer counted</span>}
           {a.risk !== "real" && <span class="tag">risk {a.risk}</span>} {a.authorised && <span class="tag">authorised: shown, never counted</span>} {a.overflow && <span class="tag">overflow: many small attacks that count as one</span>}</p>
         <div class="two">
           <section><h2>Facts</h2><Facts a={a} classes={classes} /></section>
@@ -47,6 +48,7 @@ function Facts({ a, classes }: { a: Detail; classes?: Classes }) {
     ["Severity", severityName[a.severity]],
     ["Result", <>{a.result} <small>{meaning(classes?.results, a.result)}</small></>],
     ["Outcome", <>{a.state === "opened" ? "open" : a.outcome} <small>{a.state === "opened" ? "judged when it ends" : meaning(classes?.outcomes, a.outcome)}</small></>],
+    ["Withdrawn", a.withdrawn && <>{a.withdrawn} <small>as who signed the log wrote it; it was counted, and a correction takes it back</small></>],
     ["Origin", <><a href={address("/attacks", { origin: a.origin })}>{a.origin}</a> <Place code={a.country} /> <small>{a.origin_kind === "erased" ? "fell to erasure or retention; the count stays proven" : o.proven ? "proven by two-way contact" : "unproven: the address may be forged"}</small></>],
     ["Target", a.target !== "" && <><a href={address("/attacks", { target: a.target })}>{a.target}</a> <small>{t.ips.slice(0, 6).join(", ")}{t.count > 6 && `, ${number(t.count)} in all`}</small></>],
     ["Ports", t.ports.length ? `${protocols[t.proto] ?? ""} ${t.ports.slice(0, 12).join(", ")}${t.ports.length > 12 ? " …" : ""}` : ""],

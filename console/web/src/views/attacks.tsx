@@ -13,7 +13,7 @@ const choices: [string, string, string[]][] = [
   ["severity", "Severity", ["1", "2", "3", "4"]],
   ["risk", "Risk", ["real", "decoy", "none"]],
   ["side", "Side", ["inside", "outside"]],
-  ["state", "State", ["opened", "closed"]],
+  ["state", "State", ["opened", "closed", "withdrawn"]],
 ];
 
 /** The list of attacks; filters, order and page live in the address. */
@@ -134,7 +134,7 @@ function Table({ rows, query }: { rows: Row[]; query: URLSearchParams }) {
             <tr key={r.id} class={r.id === at ? "at" : ""}>
               <td><Severity level={r.severity} /></td>
               <td class="nowrap">{time(r.last_ms)}</td>
-              <td><a class="row" href={`/attacks/${r.id}`} title={r.story}>{r.class}</a>{r.authorised && <span class="tag">authorised</span>}{r.overflow && <span class="tag">overflow</span>}</td>
+              <td><a class="row" href={`/attacks/${r.id}`} title={r.story}>{r.class}</a>{r.authorised && <span class="tag">authorised</span>}{r.overflow && <span class="tag">overflow</span>}{r.state === "withdrawn" && <span class="tag">withdrawn</span>}</td>
               <td>{r.origin} <Place code={r.country} /></td>
               <td>{r.target}{r.target_ips > 1 && <small> {number(r.target_ips)} hosts</small>}{r.ports.length === 1 && <small> port {r.ports[0]}</small>}</td>
               <td><Result row={r} /></td>
