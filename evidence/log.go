@@ -314,11 +314,17 @@ func (l *Log) hide(p *Private, stored []byte, packetsAt uint64) (private, incide
 	return private, incident, nil
 }
 
+// earlyBytes is how much of what leaves hide is held before it is handed to the system; it is synced with the leaves.
+const earlyBytes = 256 << 10
+
 // put stores a record of the next leaf.
 func (l *Log) put(s *store, b []byte) (uint64, error) {
 	pos, err := s.record(l.tree.size, b)
 	if pos&(1<<positionShift-1) == 0 {
 		s.began = l.time
+	}
+	if err == nil && len(s.buf) >= earlyBytes {
+		err = s.write()
 	}
 	return pos, err
 }
