@@ -9,13 +9,24 @@ import (
 
 // Print writes the report for a person; its last line is the verdict.
 func (r *Report) Print(w io.Writer) {
-	line := func(what, f string, args ...any) {
-		fmt.Fprintf(w, "%-11s%s\n", what, claim.Clean(fmt.Sprintf(f, args...)))
-	}
+	line := liner(w)
 	if r.Claim != nil {
 		line("claim", "%s", r.Claim.Sentence)
 		line("log", "%s, %s leaves in the window", r.Claim.Log.Origin, number(r.Leaves))
 	}
+	r.body(line)
+	closing(w, r.ProblemCount, r.SelfCertified, r.Fingerprint)
+}
+
+// liner writes lines that begin with what they are about.
+func liner(w io.Writer) func(what, f string, args ...any) {
+	return func(what, f string, args ...any) {
+		fmt.Fprintf(w, "%-11s%s\n", what, claim.Clean(fmt.Sprintf(f, args...)))
+	}
+}
+
+// body tells what was looked at, and what is wrong.
+func (r *Report) body(line func(string, string, ...any)) {
 	if r.Drawn > 0 || r.Draws > 0 || r.Full != nil {
 		r.found(line)
 	}
@@ -25,14 +36,19 @@ func (r *Report) Print(w io.Writer) {
 	if left := r.ProblemCount - uint64(len(r.Problems)); left > 0 {
 		line("WRONG", "and %d more", left)
 	}
+}
+
+// closing says what no audit shows, and the verdict.
+func closing(w io.Writer, problems uint64, selfCertified bool, fingerprint string) {
+	line := liner(w)
 	line("not shown", "who stood behind an address; that an attack was not staged; what was never captured; that no second log was kept")
 	switch {
-	case !r.OK():
-		line(fmt.Sprintf("DOES NOT HOLD: %d problems", r.ProblemCount), "")
-	case r.SelfCertified:
-		fmt.Fprintf(w, "holds as far as it was looked at; self-certified, key %s\n", r.Fingerprint)
+	case problems > 0:
+		line(fmt.Sprintf("DOES NOT HOLD: %d problems", problems), "")
+	case selfCertified:
+		fmt.Fprintf(w, "holds as far as it was looked at; self-certified, key %s\n", fingerprint)
 	default:
-		fmt.Fprintf(w, "holds as far as it was looked at; key %s\n", r.Fingerprint)
+		fmt.Fprintf(w, "holds as far as it was looked at; key %s\n", fingerprint)
 	}
 }
 

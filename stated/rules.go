@@ -375,6 +375,8 @@ func (j *Judged) proof(p Proof) {
 		j.add("proof", Lacks, said+" But the figure states no count or no window that could be compared with it.")
 	case len(narrower) > 0:
 		j.add("proof", Holds, said+" Count and window agree, but the figure does not say what the claim counts: "+strings.Join(narrower, "; ")+".")
+	case p.Said != "":
+		j.add("proof", Holds, said+fmt.Sprintf(" Count and window agree; but the file says %s and does not prove it: an audit of it in the logs' folders (--full) shows that.", p.Said))
 	case p.SelfCertified:
 		j.add("proof", Holds, said+fmt.Sprintf(" Count and window agree. The key (%s) is the claim's own, and anybody can make a log under a key of his own: with --key and the log's key from elsewhere this would be proven.", p.Key))
 	default:

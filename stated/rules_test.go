@@ -127,7 +127,12 @@ func TestProof(t *testing.T) {
 	if got := Judge(list, map[string]Proof{"c": p}); got[0].Verdict != Partly {
 		t.Errorf("a claim of one class: %s", told(got))
 	}
-	for want, with := range map[Verdict]func(*Proof){Partly: func(p *Proof) { p.SelfCertified = true }, Unverifiable: func(p *Proof) { p.Kind = "demo" }} {
+	p = good
+	p.SelfCertified = true
+	if got := Judge(list, map[string]Proof{"c": p}); got[0].Verdict != Partly {
+		t.Errorf("under its own key: %s", told(got))
+	}
+	for want, with := range map[Verdict]func(*Proof){Partly: func(p *Proof) { p.Said = "which attacks 2 logs saw in common" }, Unverifiable: func(p *Proof) { p.Kind = "demo" }} {
 		p := good
 		with(&p)
 		if got := Judge(list, map[string]Proof{"c": p}); got[0].Verdict != want {

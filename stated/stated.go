@@ -104,6 +104,7 @@ type Proof struct {
 	Results       []string
 	Sentence      string
 	Coverage      string // in words
+	Said          string // what the count rests on that the file says and does not prove; "": nothing
 }
 
 // Judge judges figures, each alone and each beside the others. proofs holds what the claim files show, by their names.

@@ -8,39 +8,45 @@ import (
 	"strings"
 
 	"github.com/dejpha/dejpha/audit"
+	"github.com/dejpha/dejpha/claim"
 	"github.com/dejpha/dejpha/evidence"
 	"github.com/dejpha/dejpha/shield"
 )
 
 type auditCmd struct {
-	Claim     string `arg:"" help:"A claim's file."`
-	Dir       string `short:"d" required:"" placeholder:"DIR|URL" help:"The log: its folder (evidence), the folder it lies in, or the address that serves its tiles."`
-	Key       string `placeholder:"KEY" help:"Check against this verifier key from elsewhere, or a file that holds it."`
-	Sample    int    `default:"300" placeholder:"N" help:"Draw so many of the claimed attacks. ${default} without a find: fewer than 1 % are invented, at 95 % confidence."`
-	Stretches int    `default:"-1" placeholder:"N" help:"Draw so many leaves and recount the stretches they lie in. Default as --sample."`
-	Seed      string `placeholder:"HEX" help:"Draw by this seed: one that whoever keeps the log could not know before. Default the operating system's randomness, printed."`
-	Full      bool   `help:"Recount every leaf instead of stretches."`
-	NoRerun   bool   `help:"Leave the detection alone."`
+	Claim     string   `arg:"" help:"A claim's file."`
+	Dir       []string `short:"d" required:"" sep:"none" placeholder:"DIR|URL" help:"The log: its folder (evidence), the folder it lies in, or the address that serves its tiles. Repeatable, for merged claims: the folders of its logs, in any order."`
+	Key       []string `placeholder:"KEY" sep:"none" help:"Check against this verifier key from elsewhere, or a file that holds it. Repeatable, for merged claims."`
+	Sample    int      `default:"300" placeholder:"N" help:"Draw so many of the claimed attacks. ${default} without a find: fewer than 1 % are invented, at 95 % confidence."`
+	Stretches int      `default:"-1" placeholder:"N" help:"Draw so many leaves and recount the stretches they lie in. Default as --sample."`
+	Seed      string   `placeholder:"HEX" help:"Draw by this seed: one that whoever keeps the log could not know before. Default the operating system's randomness, printed."`
+	Full      bool     `help:"Recount every leaf instead of stretches."`
+	NoRerun   bool     `help:"Leave the detection alone."`
 }
 
 // Help is shown by audit -h.
 func (auditCmd) Help() string {
-	return "Example: dejpha audit claim.json -d out --sample 300\n         dejpha audit claim.json -d https://log.example.org --key key.txt --full"
+	return "Example: dejpha audit claim.json -d out --sample 300\n         dejpha audit claim.json -d https://log.example.org --key key.txt --full\n         dejpha audit both.json -d east -d west --full"
 }
 
 // Run audits a claim.
 func (c *auditCmd) Run(w *world) error {
-	key, err := verifierKey(c.Key)
-	if err != nil {
-		return err
+	var keys []string
+	for _, text := range c.Key {
+		key, err := verifierKey(text)
+		if err != nil {
+			return err
+		}
+		keys = append(keys, key)
 	}
 	if c.Sample < 0 {
 		return usage("--sample %d: draw 0 or more", c.Sample)
 	}
-	opt := audit.Options{Key: key, Sample: c.Sample, Stretches: c.Stretches, Full: c.Full}
+	opt := audit.Options{Sample: c.Sample, Stretches: c.Stretches, Full: c.Full}
 	if opt.Stretches < 0 {
 		opt.Stretches = c.Sample
 	}
+	var err error
 	if opt.Seed, err = c.seed(); err != nil {
 		return err
 	}
@@ -48,23 +54,68 @@ func (c *auditCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
+	p := newProgress(w.stderr)
+	opt.Progress = p.things
 	if file.One == nil {
-		return usage("%s is merged from several logs' claims; audit each of its parts against its own log", c.Claim)
+		return c.merged(w, file.Merged, keys, opt, p)
+	}
+	if len(c.Dir) > 1 || len(keys) > 1 {
+		return usage("%s is the claim of one log: give one -d and at most one --key", c.Claim)
+	}
+	if len(keys) > 0 {
+		opt.Key = keys[0]
 	}
 	src, err := c.source(&opt)
 	if err != nil {
 		return err
 	}
-	p := newProgress(w.stderr)
-	opt.Progress = p.things
 	r, err := audit.Run(file.One, src, opt)
 	p.clear()
 	if err != nil {
-		return fmt.Errorf("cannot read the log at %s: %w", c.Dir, err)
+		return fmt.Errorf("cannot read the log at %s: %w", c.Dir[0], err)
 	}
 	r.Print(w.stdout)
 	if !r.OK() {
-		return coded{exitWrong, fmt.Errorf("%s does not hold: %s", c.Claim, r.Problems[0])}
+		return coded{exitWrong, fmt.Errorf("%s does not hold: %s", c.Claim, claim.Clean(r.Problems[0]))}
+	}
+	return nil
+}
+
+// merged audits a claim over several logs in their folders.
+func (c *auditCmd) merged(w *world, m *claim.Merged, keys []string, opt audit.Options, p *progress) error {
+	at := map[string]string{} // by the log's key
+	for _, d := range c.Dir {
+		if overHTTP(d) {
+			return usage("%s is merged from several logs' claims, and what it compares is private: give the folders of its logs", c.Claim)
+		}
+		dir := shield.EvidenceFolder(d)
+		h, err := evidence.ReadHead(dir)
+		if err != nil {
+			return noLog(d, err)
+		}
+		at[h.Key] = dir
+	}
+	dirs := make([]string, len(m.Parts))
+	for i, part := range m.Parts {
+		if part == nil {
+			continue // the check says so
+		}
+		if dirs[i] = at[part.Log.Key]; dirs[i] == "" {
+			return usage("part %d of %s: none of the folders holds the log %s", i+1, c.Claim, claim.Clean(part.Log.Origin))
+		}
+	}
+	rerun := again
+	if c.NoRerun {
+		rerun = nil
+	}
+	r, err := audit.RunMerged(m, dirs, keys, opt, rerun)
+	p.clear()
+	if err != nil {
+		return fmt.Errorf("cannot read the logs of %s: %w", c.Claim, err)
+	}
+	r.Print(w.stdout)
+	if !r.OK() {
+		return coded{exitWrong, fmt.Errorf("%s does not hold: %s", c.Claim, claim.Clean(r.First()))}
 	}
 	return nil
 }
@@ -82,23 +133,33 @@ func (c *auditCmd) seed() ([]byte, error) {
 	return b, nil
 }
 
+// overHTTP says whether a log is read over HTTP.
+func overHTTP(at string) bool {
+	return strings.HasPrefix(at, "http://") || strings.HasPrefix(at, "https://")
+}
+
 // source is where the log is read, and with what is to be had there.
 func (c *auditCmd) source(opt *audit.Options) (audit.Source, error) {
-	if strings.HasPrefix(c.Dir, "http://") || strings.HasPrefix(c.Dir, "https://") {
-		return &audit.Web{Address: c.Dir}, nil
+	if overHTTP(c.Dir[0]) {
+		return &audit.Web{Address: c.Dir[0]}, nil
 	}
-	dir := shield.EvidenceFolder(c.Dir)
+	dir := shield.EvidenceFolder(c.Dir[0])
 	if _, err := evidence.ReadHead(dir); err != nil {
-		return nil, noLog(c.Dir, err)
+		return nil, noLog(c.Dir[0], err)
 	}
 	if !c.NoRerun {
-		opt.Rerun = func(leaf int64) (audit.Again, error) {
-			a, err := shield.Rerun(dir, leaf)
-			if err == nil && !a.Kept {
-				err = errors.New("its packets are gone")
-			}
-			return audit.Again{Found: a.Found, Wider: a.Wider, Text: a.Text}, err
-		}
+		opt.Rerun = again(dir)
 	}
 	return audit.Folder(dir), nil
+}
+
+// again runs the detection again on the packets that a log keeps.
+func again(dir string) func(leaf int64) (audit.Again, error) {
+	return func(leaf int64) (audit.Again, error) {
+		a, err := shield.Rerun(dir, leaf)
+		if err == nil && !a.Kept {
+			err = errors.New("its packets are gone")
+		}
+		return audit.Again{Found: a.Found, Wider: a.Wider, Text: a.Text}, err
+	}
 }

@@ -11,9 +11,9 @@ import (
 )
 
 type claimCheckCmd struct {
-	File string `arg:"" help:"A file of figures that somebody stated (JSON; docs/stated.md)."`
-	Key  string `placeholder:"KEY" help:"Check claim files that are named against this verifier key from elsewhere, or a file that holds it."`
-	JSON bool   `name:"json" help:"Write what was found as JSON."`
+	File string   `arg:"" help:"A file of figures that somebody stated (JSON; docs/stated.md)."`
+	Key  []string `placeholder:"KEY" sep:"none" help:"Check claim files that are named against this verifier key from elsewhere, or a file that holds it. Repeatable, for merged claims."`
+	JSON bool     `name:"json" help:"Write what was found as JSON."`
 }
 
 // Help is shown by claim check -h.
@@ -66,9 +66,13 @@ func (c claimCheckCmd) Run(w *world) error {
 
 // proofs checks the claim files that figures name, beside the file of figures.
 func (c claimCheckCmd) proofs(figures []stated.Figure) (map[string]stated.Proof, error) {
-	key, err := verifierKey(c.Key)
-	if err != nil {
-		return nil, err
+	var keys []string
+	for _, text := range c.Key {
+		key, err := verifierKey(text)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
 	}
 	out := map[string]stated.Proof{}
 	for _, f := range figures {
@@ -84,7 +88,12 @@ func (c claimCheckCmd) proofs(figures []stated.Figure) (map[string]stated.Proof,
 			return nil, usage("%s:%d: claim: %w", c.File, f.Line, err)
 		}
 		if file.One == nil {
-			return nil, usage("%s:%d: claim: %s is a claim over several logs; name the claim of one log, `dejpha claim show` checks the other", c.File, f.Line, f.Claim)
+			out[f.Claim] = proofOfMerged(file.Merged, keys)
+			continue
+		}
+		key := claim.KeyFor(file.One.Log.Origin, keys)
+		if key == "" && len(keys) == 1 {
+			key = keys[0] // of another log: the check says so
 		}
 		out[f.Claim] = proofOf(file.One, key)
 	}
@@ -94,11 +103,27 @@ func (c claimCheckCmd) proofs(figures []stated.Figure) (map[string]stated.Proof,
 // proofOf is what a claim file shows, for a figure to be compared with.
 func proofOf(c *claim.Claim, key string) stated.Proof {
 	r := c.Check(key)
-	p := stated.Proof{
-		Key: r.Fingerprint, SelfCertified: r.SelfCertified, Kind: c.Log.Kind, Unit: c.Unit, Net: uint64(max(c.Count.Net, 0)), From: c.Window.From.Go(), To: c.Window.To.Go(),
-		Classes: c.Select.Class, Outcomes: c.Select.Outcome, Results: c.Select.Result, Risks: c.Select.Risk, Sides: c.Select.Side, Sentence: c.Sentence,
-		Coverage: fmt.Sprintf("Of %.0f seconds at least %.0f were watched.", c.Coverage.Seconds, c.Coverage.Watched),
+	p := counted(&r, c.Unit, c.Count.Net, c.Window, &c.Select)
+	p.Kind, p.Sentence, p.Coverage = c.Log.Kind, c.Sentence, fmt.Sprintf("Of %.0f seconds at least %.0f were watched.", c.Coverage.Seconds, c.Coverage.Watched)
+	return p
+}
+
+// proofOfMerged is what a claim over several logs shows: its parts, and a sum that rests on what it says of pairs.
+func proofOfMerged(m *claim.Merged, keys []string) stated.Proof {
+	r := m.Check(keys...)
+	p := counted(&r, m.Unit, m.Count.Net, m.Window, &m.Select)
+	p.Sentence, p.Said = m.Sentence, fmt.Sprintf("which attacks %d logs saw in common", len(m.Parts))
+	for _, c := range m.Parts {
+		if c != nil && (p.Kind == "" || c.Log.Kind != "live") {
+			p.Kind = c.Log.Kind
+		}
 	}
+	return p
+}
+
+func counted(r *claim.Result, unit string, net int64, w claim.Window, s *claim.Select) stated.Proof {
+	p := stated.Proof{Key: r.Fingerprint, SelfCertified: r.SelfCertified, Unit: unit, Net: uint64(max(net, 0)), From: w.From.Go(), To: w.To.Go(),
+		Classes: s.Class, Outcomes: s.Outcome, Results: s.Result, Risks: s.Risk, Sides: s.Side}
 	if !r.OK() {
 		p.Err = r.Problems[0]
 	}
