@@ -59,8 +59,7 @@ type Options struct {
 
 const (
 	formatVersion = 2
-	batchLeaves   = 4096         // at once; a burst is synced seldom, and yet nobody waits for longer than below
-	batchRecorded = 8192         // of a recording, where nobody waits
+	batchLeaves   = 8192         // at once
 	batchLive     = int64(100e6) // ns that a closed attack waits at most, except on recordings
 	totalsLeaves  = 4096
 	minute        = uint64(60e6) // microseconds
@@ -114,6 +113,7 @@ type Log struct {
 	values             compact.Values
 	seeds              []byte // random bytes not yet used
 	room               room
+	owed               []byte // the last leaf, counted in tree, with the byte that RFC 6962 puts before it; empty: its hash is in the tree
 	incidents          compact.Secrets
 
 	tree        tree
@@ -310,7 +310,10 @@ func (l *Log) hide(p *Private, stored []byte, packetsAt uint64) (private, incide
 	l.slotBuf = append(l.slotBuf, seed...)
 	l.slotBuf = be.AppendUint64(l.slotBuf, pos+1)
 	l.slotBuf = be.AppendUint64(l.slotBuf, packetsAt)
-	private, incident = p.commit(s, &l.room)
+	private, incident, last := p.commit(s, &l.room, l.owed)
+	if len(l.owed) > 0 {
+		l.grow(last)
+	}
 	return private, incident, nil
 }
 
@@ -325,6 +328,7 @@ func (l *Log) put(s *store, b []byte) (uint64, error) {
 	}
 	if err == nil && len(s.buf) >= earlyBytes {
 		err = s.write()
+		s.file.Start()
 	}
 	return pos, err
 }
@@ -546,14 +550,35 @@ func (l *Log) link(b []byte, pos uint64) {
 	if l.tree.size%bundle == 0 {
 		l.offsetBuf = be.AppendUint64(l.offsetBuf, pos)
 	}
-	l.tree.add(l.tree.leafHash(b), func(level int, h tlog.Hash) { l.tileBuf[level] = append(l.tileBuf[level], h[:]...) })
+	l.settle()
+	l.owed = append(append(l.owed, 0), b...)
+	l.tree.size++
+}
+
+// settle hashes the last leaf, unless the next one's values were hashed beside it.
+func (l *Log) settle() {
+	if len(l.owed) > 0 {
+		l.grow(sha256.Sum256(l.owed))
+	}
+}
+
+// grow puts the last leaf's hash into the tree.
+func (l *Log) grow(h tlog.Hash) {
+	l.tree.grow(h, func(level int, h tlog.Hash) { l.tileBuf[level] = append(l.tileBuf[level], h[:]...) })
+	l.owed = l.owed[:0]
+}
+
+// root is the head of the tree.
+func (l *Log) root() tlog.Hash {
+	l.settle()
+	return l.tree.root()
 }
 
 // Due says whether the pending attacks should be flushed at now, ns. On recordings only their number counts,
 // so that batches are the same in every run.
 func (l *Log) Due(now int64) bool {
 	if l.opt.Kind == Recording {
-		return len(l.pending) >= batchRecorded
+		return len(l.pending) >= batchLeaves
 	}
 	return len(l.pending) >= batchLeaves || len(l.pending) > 0 && now-l.waiting >= batchLive
 }
@@ -579,7 +604,7 @@ func (l *Log) flush(flags uint16) ([]attack.Record, error) {
 	if err := l.keep(l.write()); err != nil {
 		return nil, err
 	}
-	c := Checkpoint{l.form.Origin, l.tree.size, l.tree.root()}
+	c := Checkpoint{l.form.Origin, l.tree.size, l.root()}
 	msg, err := note.Sign(&note.Note{Text: c.text()}, l.signer)
 	if err == nil {
 		err = l.disk.Replace(filepath.Join(l.dir, "checkpoint"), msg)
@@ -593,27 +618,23 @@ func (l *Log) flush(flags uint16) ([]attack.Record, error) {
 	return done, nil
 }
 
-// write syncs packets and private parts, then entries and what is made of them: what a signature covers is safe before it,
-// and what a leaf hides before the leaf.
+// write makes everything durable, for what a signature covers is safe before it. The files wait for the disk at the same
+// time: a leaf that comes to rest before what it hides is cut off at the next start, and was not acknowledged.
 func (l *Log) write() error {
+	l.settle()
 	l.slotsUpTo(l.tree.size)
-	if err := errors.Join(l.words.write(), l.packets.write(), l.private.write(), writeOut(l.slots, &l.slotBuf)); err != nil {
+	if err := errors.Join(l.words.write(), l.packets.write(), l.private.write(), writeOut(l.slots, &l.slotBuf),
+		l.entries.write(), writeOut(l.offsets, &l.offsetBuf)); err != nil {
 		return err
 	}
-	if err := l.disk.SyncAll(l.words.file, l.packets.file, l.private.file, l.slots); err != nil {
-		return err
-	}
-	if err := errors.Join(l.entries.write(), writeOut(l.offsets, &l.offsetBuf)); err != nil {
-		return err
-	}
-	derived := []*durable.Append{l.entries.file, l.offsets}
+	files := []*durable.Append{l.words.file, l.packets.file, l.private.file, l.slots, l.entries.file, l.offsets}
 	for i, f := range l.tiles {
 		if err := writeOut(f, &l.tileBuf[i]); err != nil {
 			return err
 		}
-		derived = append(derived, f)
+		files = append(files, f)
 	}
-	return l.disk.SyncAll(derived...)
+	return l.disk.SyncAll(files...)
 }
 
 // Snapshot keeps the open accounts beside the log, with the log's size.

@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,7 +53,7 @@ func commitField(l *twin.List, i int, salt, value []byte) {
 
 // commitment binds all fields under the leaf's seed.
 func (p *Private) commitment(seed []byte) [32]byte {
-	c, _ := p.commit(compact.NewSecrets(seed), &room{})
+	c, _, _ := p.commit(compact.NewSecrets(seed), &room{}, nil)
 	return c
 }
 
@@ -66,8 +65,9 @@ type room struct {
 	key    []byte
 }
 
-// commit is that, with room for what is hashed, and what an attack's leaf says of its incident.
-func (p *Private) commit(s compact.Secrets, r *room) (private, incident [32]byte) {
+// commit is that, with room for what is hashed, and what an attack's leaf says of its incident. beside is hashed, too,
+// which costs next to nothing.
+func (p *Private) commit(s compact.Secrets, r *room, beside []byte) (private, incident, hash [32]byte) {
 	var all [1 + (fieldCount+1)*32]byte
 	all[0] = 0x21
 	s.Salts(r.salts[:])
@@ -78,7 +78,15 @@ func (p *Private) commit(s compact.Secrets, r *room) (private, incident [32]byte
 	}
 	commitIncident(l, p[fieldIncident])
 	l.Sums(all[1:])
-	return sha256.Sum256(all[:1+fieldCount*32]), [32]byte(all[1+fieldCount*32:])
+	incident = [32]byte(all[1+fieldCount*32:])
+	l.Reset()
+	l.Write(all[:1+fieldCount*32]...)
+	l.End()
+	l.Write(beside...)
+	l.End()
+	var two [2 * 32]byte
+	l.Sums(two[:])
+	return [32]byte(two[:]), incident, [32]byte(two[32:])
 }
 
 // append adds the values as they are, each behind its length + 1, or 0 if it is absent.

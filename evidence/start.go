@@ -154,7 +154,7 @@ func (l *Log) resume() error {
 		}
 		l.link(b, pos)
 		if l.tree.size == check.Size {
-			if l.tree.root() != check.Root {
+			if l.root() != check.Root {
 				return &CorruptError{fmt.Sprintf("the first %d leaves are not those the checkpoint signed", check.Size)}
 			}
 			atCheckpoint = true
@@ -198,8 +198,8 @@ func (l *Log) complete(i int64, b []byte) bool {
 	if err != nil || s.private == 0 {
 		return false
 	}
-	if s.erased() {
-		return true
+	if s.erased() { // what nobody has acknowledged cannot be erased: a torn page
+		return false
 	}
 	sealed, err := readRecord(l.private.dir, s.private-1, i)
 	if errors.Is(err, os.ErrNotExist) {
@@ -290,10 +290,9 @@ func (l *Log) mend(safe int64, end scanned, last *TotalsLeaf) error {
 	if l.slots.Size() < safe*slotBytes {
 		return &CorruptError{"seeds is too short"}
 	}
-	if n := l.tree.size * slotBytes; l.slots.Size() > n {
-		if err := l.slots.Truncate(n); err != nil {
-			return err
-		}
+	// Shorter, it lacks lines of leaves that hide nothing, and may end within one: those are filled in when it is written.
+	if err := l.slots.Truncate(min(l.slots.Size()/slotBytes, l.tree.size) * slotBytes); err != nil {
+		return err
 	}
 	if err := errors.Join(l.trim(l.private, false), l.trim(l.packets, true)); err != nil {
 		return err

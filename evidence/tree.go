@@ -39,6 +39,11 @@ func nodeHash(left, right *tlog.Hash) tlog.Hash {
 // add appends a leaf's hash; emit gets every hash that a tile file takes, of height 8*level.
 func (t *tree) add(h tlog.Hash, emit func(level int, h tlog.Hash)) {
 	t.size++
+	t.grow(h, emit)
+}
+
+// grow is that for a leaf that size counts already.
+func (t *tree) grow(h tlog.Hash, emit func(level int, h tlog.Hash)) {
 	height := 0
 	emit(0, h)
 	for n := len(t.stack); n > 0 && t.stack[n-1].height == height; n-- {
