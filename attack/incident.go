@@ -110,7 +110,9 @@ func (s *incidents) index(x *incident, n string, p *party) {
 		p.stories = p.one[:0]
 		s.byName[n] = p
 	}
-	p.stories = append(p.stories, x)
+	if p.stories = append(p.stories, x); len(p.stories) > 1 {
+		p.one[0] = nil // or it would hold its story, and that all later ones, for as long as the party lives
+	}
 	x.parties = append(x.parties, p)
 }
 
@@ -151,6 +153,7 @@ func (s *incidents) unlink(x *incident) {
 	} else {
 		s.oldest = x.newer
 	}
+	x.older, x.newer = nil, nil
 	s.count--
 }
 

@@ -1,0 +1,37 @@
+package attack
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"testing"
+	gc "weak"
+)
+
+// However many attackers a victim has, the stories kept are bounded, and those forgotten are let go of.
+func TestForgottenStoriesAreLetGo(t *testing.T) {
+	var s incidents
+	var victims bag
+	victims.add("10.0.0.1", 1)
+	step := func(i int) {
+		p := &piece{ID: uint64(i + 1), Targets: victims}
+		k := Key{Class: uint8(ClassIndex("scan")), Origin: fmt.Sprintf("ip %s", netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}))}
+		s.of(k, p, int64(i)*int64(2*incidentQuiet)) // too late for the one before
+	}
+	var early []gc.Pointer[incident]
+	for i := range 3 * incidentsMax {
+		if step(i); i < 100 {
+			early = append(early, gc.Make(s.newest))
+		}
+	}
+	if s.count > incidentsMax || len(s.byName) > s.count+1 || len(s.byName["10.0.0.1"].stories) != s.count {
+		t.Errorf("%d stories, %d parties", s.count, len(s.byName))
+	}
+	runtime.GC()
+	for i, x := range early {
+		if x.Value() != nil {
+			t.Fatalf("story %d is still held", i)
+		}
+	}
+	runtime.KeepAlive(&s)
+}
