@@ -183,6 +183,9 @@ func (m *Machine) back(base int) (pc, pos int, ok bool) {
 		case fRunGreedy: // a: least position
 			pc = int(f.pc)
 			f.pos--
+			for need := m.re.prog[pc-1].w; f.pos > f.a && !m.may(need, int(f.pos)); f.pos-- {
+				m.steps--
+			}
 			pos = int(f.pos)
 			if f.pos <= f.a {
 				m.stack = m.stack[:len(m.stack)-1]
@@ -263,8 +266,15 @@ func (m *Machine) run(pc, pos, ret int) (int, bool) {
 				pc++
 			}
 		case opSplit:
-			ok = m.push(frame{kind: fBranch, pc: in.y, pos: int32(pos)})
-			pc = int(in.x)
+			switch {
+			case !m.may(in.z, pos):
+				pc = int(in.y)
+			case !m.may(in.w, pos):
+				pc = int(in.x)
+			default:
+				ok = m.push(frame{kind: fBranch, pc: in.y, pos: int32(pos)})
+				pc = int(in.x)
+			}
 		case opJump:
 			pc = int(in.x)
 		case opSave:

@@ -5,8 +5,8 @@ type op uint8
 const (
 	opByte     op = iota // x byte
 	opSet                // x set
-	opRun                // x set, y min, z max (-1 none), mode
-	opSplit              // try x, then y
+	opRun                // x set, y min, z max (-1 none), mode, w what must come behind (lookAhead)
+	opSplit              // try x, then y; z, w what these begin with (lookAhead)
 	opJump               // x
 	opSave               // x slot
 	opAssert             // x assertion

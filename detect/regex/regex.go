@@ -106,7 +106,10 @@ func (re *Regex) Group(name string) int { return re.names[name] }
 func (re *Regex) Literal() (lit []byte, nocase bool) { return re.literal, re.literalI }
 
 // Compile parses and translates a pattern. The error is an *Error with the column.
-func Compile(pattern string, flags Flags) (*Regex, error) {
+func Compile(pattern string, flags Flags) (*Regex, error) { return compile(pattern, flags, false) }
+
+// compile is that; blind leaves out lookAhead, for tests.
+func compile(pattern string, flags Flags, blind bool) (*Regex, error) {
 	if len(pattern) > patternMax {
 		return nil, &Error{1, "pattern is longer than 65536 bytes"}
 	}
@@ -119,6 +122,9 @@ func Compile(pattern string, flags Flags) (*Regex, error) {
 	c := &compiler{re: &Regex{names: p.names, captures: p.groups, Pattern: pattern}, groupPC: make([]int32, p.groups+1)}
 	if err := c.compile(n); err != nil {
 		return nil, err
+	}
+	if !blind {
+		c.lookAhead()
 	}
 	re := c.re
 	re.anchored = flags.Anchored || anchoredAt(n, assertBegin)
