@@ -102,7 +102,7 @@ OPTIONS ?=
 bench-year: build
 	$(GO) build -o bin/yearbench ./scripts/yearbench
 	cd verifier && $(GO) build -trimpath -ldflags='-s -w' -o ../bin/dejpha-verify ./cmd/dejpha-verify
-	GOGC=100 bin/yearbench -attacks $(ATTACKS) -profile "$(PROFILE)" $(OPTIONS)
+	GOGC=200 bin/yearbench -attacks $(ATTACKS) -profile "$(PROFILE)" $(OPTIONS)
 	[ -z "$(PROFILE)" ] || $(GO) tool pprof -traces bin/yearbench "$(PROFILE)" 2>/dev/null | awk -v per=$(ATTACKS) -v what=attack -f scripts/rooms.awk
 
 clean:

@@ -262,7 +262,7 @@ func TestTableForgetsTheLeastRecentlyTouched(t *testing.T) {
 	tb.get(1)
 	tb.get(3)
 	if tb.find(2) != nil || tb.find(1) == nil || tb.find(3) == nil || tb.Dropped != 1 {
-		t.Errorf("kept %v, dropped %d", tb.byKey, tb.Dropped)
+		t.Errorf("kept %d, dropped %d", tb.count, tb.Dropped)
 	}
 	tb.remove(1)
 	tb.remove(7)

@@ -1,82 +1,171 @@
 package behaviour
 
+import "hash/maphash"
+
 // table is a bounded map that forgets its least recently touched key when full, and counts that.
 // Recency is a doubly linked list threaded through the entries, so the order of forgetting is the
-// order of the signals and nothing else.
+// order of the signals and nothing else. Keys are found by open addressing, with the entries apart: a full table, as every
+// busy network's is, gives an old entry away for each new key, and must not touch more memory than that takes.
 type table[K comparable, V any] struct {
 	limit   int
-	byKey   map[K]*entry[K, V]
-	newest  *entry[K, V]
-	oldest  *entry[K, V]
+	count   int
+	seed    maphash.Seed
+	slots   []slot // a power of two, at most half of them taken
+	slabs   [][]entry[K, V]
+	free    int32 // the first of the entries that were removed, chained by older; none: 0
+	newest  int32
+	oldest  int32
 	Dropped uint64
 }
 
+// slot is where a key is found: the lower half of its hash, and its entry's number; 0: empty.
+type slot struct {
+	hash  uint32
+	entry int32
+}
+
+// entry numbers count from 1. An entry never moves, so what get returned stays where it is.
 type entry[K comparable, V any] struct {
 	key          K
 	value        V
-	newer, older *entry[K, V]
+	hash         uint32
+	newer, older int32
 }
 
+const slabEntries = 64
+
 func newTable[K comparable, V any](limit int) *table[K, V] {
-	return &table[K, V]{limit: limit, byKey: map[K]*entry[K, V]{}}
+	return &table[K, V]{limit: limit, seed: maphash.MakeSeed(), slots: make([]slot, 16)}
 }
+
+func (t *table[K, V]) at(n int32) *entry[K, V] {
+	return &t.slabs[(n-1)/slabEntries][(n-1)%slabEntries]
+}
+
+// look is the entry of a key, or 0 and the empty slot where it would be found.
+func (t *table[K, V]) look(key *K, hash uint32) (entry int32, where int) {
+	mask := len(t.slots) - 1
+	for where = int(hash) & mask; ; where = (where + 1) & mask {
+		s := t.slots[where]
+		if s.entry == 0 || s.hash == hash && t.at(s.entry).key == *key {
+			return s.entry, where
+		}
+	}
+}
+
+func (t *table[K, V]) hash(key *K) uint32 { return uint32(maphash.Comparable(t.seed, *key)) }
 
 // get returns the value of key, made fresh if it is new, and marks it as touched. It is the key's until that is forgotten.
 func (t *table[K, V]) get(key K) (v *V, fresh bool) {
-	e := t.byKey[key]
-	if e != nil {
-		t.unlink(e)
-		t.push(e)
+	hash := t.hash(&key)
+	n, where := t.look(&key, hash)
+	if n != 0 {
+		e := t.at(n)
+		if n != t.newest {
+			t.unlink(e)
+			t.push(n, e)
+		}
 		return &e.value, false
 	}
-	if len(t.byKey) >= t.limit {
-		e = t.oldest
-		t.unlink(e)
-		delete(t.byKey, e.key)
+	if t.count >= t.limit && t.count > 0 {
+		t.drop(t.oldest)
 		t.Dropped++
-		*e = entry[K, V]{key: key}
-	} else {
-		e = &entry[K, V]{key: key}
+		_, where = t.look(&key, hash) // others may have moved up
+	} else if 2*(t.count+1) > len(t.slots) {
+		t.grow()
+		_, where = t.look(&key, hash)
 	}
-	t.byKey[key] = e
-	t.push(e)
+	n = t.take()
+	e := t.at(n)
+	*e = entry[K, V]{key: key, hash: hash}
+	t.slots[where] = slot{hash, n}
+	t.count++
+	t.push(n, e)
 	return &e.value, true
 }
 
 // find returns the value of key without making or touching it, nil if there is none.
 func (t *table[K, V]) find(key K) *V {
-	if e := t.byKey[key]; e != nil {
-		return &e.value
+	if n, _ := t.look(&key, t.hash(&key)); n != 0 {
+		return &t.at(n).value
 	}
 	return nil
 }
 
 func (t *table[K, V]) remove(key K) {
-	if e := t.byKey[key]; e != nil {
-		t.unlink(e)
-		delete(t.byKey, key)
+	if n, _ := t.look(&key, t.hash(&key)); n != 0 {
+		t.drop(n)
 	}
 }
 
-func (t *table[K, V]) push(e *entry[K, V]) {
-	e.older, e.newer = t.newest, nil
-	if t.newest != nil {
-		t.newest.newer = e
+// take is the number of an entry that nobody uses.
+func (t *table[K, V]) take() int32 {
+	if n := t.free; n != 0 {
+		t.free = t.at(n).older
+		return n
 	}
-	t.newest = e
-	if t.oldest == nil {
-		t.oldest = e
+	last := len(t.slabs) - 1
+	if last < 0 || len(t.slabs[last]) == slabEntries {
+		t.slabs = append(t.slabs, make([]entry[K, V], 0, slabEntries))
+		last++
+	}
+	t.slabs[last] = t.slabs[last][:len(t.slabs[last])+1]
+	return int32(last*slabEntries + len(t.slabs[last]))
+}
+
+// drop forgets an entry. The slots behind it move up, so that no search ends before its key.
+func (t *table[K, V]) drop(n int32) {
+	e := t.at(n)
+	_, hole := t.look(&e.key, e.hash)
+	mask := len(t.slots) - 1
+	for i := (hole + 1) & mask; t.slots[i].entry != 0; i = (i + 1) & mask {
+		if home := int(t.slots[i].hash) & mask; (i-home)&mask >= (i-hole)&mask {
+			t.slots[hole] = t.slots[i]
+			hole = i
+		}
+	}
+	t.slots[hole] = slot{}
+	t.unlink(e)
+	*e = entry[K, V]{older: t.free}
+	t.free = n
+	t.count--
+}
+
+func (t *table[K, V]) grow() {
+	old := t.slots
+	t.slots = make([]slot, 2*len(old))
+	mask := len(t.slots) - 1
+	for _, s := range old {
+		if s.entry == 0 {
+			continue
+		}
+		i := int(s.hash) & mask
+		for t.slots[i].entry != 0 {
+			i = (i + 1) & mask
+		}
+		t.slots[i] = s
+	}
+}
+
+func (t *table[K, V]) push(n int32, e *entry[K, V]) {
+	e.older, e.newer = t.newest, 0
+	if t.newest != 0 {
+		t.at(t.newest).newer = n
+	}
+	t.newest = n
+	if t.oldest == 0 {
+		t.oldest = n
 	}
 }
 
 func (t *table[K, V]) unlink(e *entry[K, V]) {
-	if e.newer != nil {
-		e.newer.older = e.older
+	if e.newer != 0 {
+		t.at(e.newer).older = e.older
 	} else {
 		t.newest = e.older
 	}
-	if e.older != nil {
-		e.older.newer = e.newer
+	if e.older != 0 {
+		t.at(e.older).newer = e.newer
 	} else {
 		t.oldest = e.newer
 	}
