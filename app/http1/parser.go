@@ -66,9 +66,11 @@ const (
 const overMax = 4
 
 func (s *spares) layer(kind coding) *layer {
-	l := &layer{}
+	var l *layer
 	if n := len(s.layers); n > 0 {
 		l, s.layers = s.layers[n-1], s.layers[:n-1]
+	} else {
+		l = &layer{}
 	}
 	l.kind, l.head, l.started, l.failed, l.done, l.given = kind, l.head[:0], false, false, false, 0
 	return l

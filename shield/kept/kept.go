@@ -62,7 +62,7 @@ func (s *Store) Add(key attack.Key, t int64, packets []recent.Packet) {
 	if r != nil {
 		r.first, r.last = min(r.first, t), max(r.last, t)
 	}
-	for _, p := range packets {
+	for i, p := range packets {
 		if r == nil {
 			if s.bytes > openMax {
 				return
@@ -72,11 +72,22 @@ func (s *Store) Add(key attack.Key, t int64, packets []recent.Packet) {
 		if p.LinkType != r.link || r.has[p.Number] || r.full() {
 			continue
 		}
+		if need := 16 + len(p.Data); cap(r.pcap)-len(r.pcap) < need {
+			r.pcap = slices.Grow(r.pcap, min(size(packets[i:]), need+bytesMax))
+		}
 		before := len(r.pcap)
 		r.pcap = file.AppendRecord(r.pcap, p.Data, p.Wire, p.Time)
 		s.bytes += len(r.pcap) - before
 		r.has[p.Number] = true
 	}
+}
+
+// size is what packets take in a capture, bytes.
+func size(packets []recent.Packet) (n int) {
+	for i := range packets {
+		n += 16 + len(packets[i].Data)
+	}
+	return n
 }
 
 func (s *Store) begin(key attack.Key, t int64, link uint16) *run {
