@@ -407,6 +407,11 @@ func (m *Machine) setRun(in *inst, pc, pos int) (int, bool) {
 		return pos, false
 	}
 	ok := true
+	if in.mode == greedy { // the longest end at which what follows can begin
+		for ; n > int(in.y) && !m.may(in.w, pos+n); n-- {
+			m.steps--
+		}
+	}
 	if in.mode == greedy && n > int(in.y) {
 		ok = m.push(frame{kind: fRunGreedy, pc: int32(pc + 1), pos: int32(pos + n), a: int32(pos) + in.y})
 	}
