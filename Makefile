@@ -71,9 +71,9 @@ lint:
 bench:
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./capture/file ./decode ./defrag ./flow ./stream ./app ./detect/... ./evidence ./shield
 
-# The report of a month with ATTACKS attacks: writing it, and opening it in a browser.
+# The report of a month with REPORTED attacks (1,000,000): writing it, and opening it in a browser.
 bench-report: build $(WEB)/node_modules/.package-lock.json
-	scripts/bench-report.sh $(WEB) $(or $(ATTACKS),1000000)
+	scripts/bench-report.sh $(WEB) $(or $(REPORTED),1000000)
 
 # What blocks in the kernel cost: XDP by packet, loading, changing; decisions/s into nftables. Needs root.
 bench-block:
