@@ -30,7 +30,7 @@ run: build
 test: $(PAGE)
 	$(GO) vet ./...
 	$(GO) test $(TESTFLAGS) ./...
-	$(GO) test $(TESTFLAGS) -tags purego ./detect/...
+	$(GO) test $(TESTFLAGS) -tags purego ./detect/... ./evidence/counted ./evidence/twin
 	cd verifier && $(GO) vet ./... && $(GO) test $(TESTFLAGS) ./...
 
 # The console in a headless Chromium: the page against made-up attacks, and the real program from its setup token on.
@@ -102,7 +102,7 @@ OPTIONS ?=
 bench-year: build
 	$(GO) build -o bin/yearbench ./scripts/yearbench
 	cd verifier && $(GO) build -trimpath -ldflags='-s -w' -o ../bin/dejpha-verify ./cmd/dejpha-verify
-	GOGC=200 bin/yearbench -attacks $(ATTACKS) -profile "$(PROFILE)" $(OPTIONS)
+	bin/yearbench -attacks $(ATTACKS) -profile "$(PROFILE)" $(OPTIONS)
 	[ -z "$(PROFILE)" ] || $(GO) tool pprof -traces bin/yearbench "$(PROFILE)" 2>/dev/null | awk -v per=$(ATTACKS) -v what=attack -f scripts/rooms.awk
 
 clean:

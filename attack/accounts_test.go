@@ -414,3 +414,15 @@ func FuzzRestore(f *testing.F) {
 		}
 	})
 }
+
+// A rule that says something else after a reload is shown with what it said then.
+func TestAlertsSayWhatTheirRuleSaid(t *testing.T) {
+	a := New(Config{})
+	for i, msg := range []string{"first", "second", "first"} {
+		a.Add(with(seen("exploit", "203.0.113.1", "10.0.0.1", float64(i)), func(o *Observation) { o.SID, o.GID, o.Msg = 7, 1, msg }))
+	}
+	r := closed(a.Finish())
+	if len(r) != 1 || len(r[0].Alerts) != 2 || r[0].Alerts[0].Msg != "first" || r[0].Alerts[0].Count != 2 || r[0].Alerts[1].Msg != "second" {
+		t.Errorf("%+v", r)
+	}
+}

@@ -35,3 +35,21 @@ func TestForgottenStoriesAreLetGo(t *testing.T) {
 	}
 	runtime.KeepAlive(&s)
 }
+
+// An origin whose last story is forgotten just as it begins another is found by that one.
+func TestAStoryBegunAsTheLastIsForgotten(t *testing.T) {
+	var s incidents
+	k := func(i int) Key {
+		return Key{Class: uint8(ClassIndex("scan")), Origin: fmt.Sprintf("ip 10.0.%d.%d", i>>8, i&255)}
+	}
+	for i := range incidentsMax {
+		s.of(k(i), &piece{ID: uint64(i + 1)}, int64(i))
+	}
+	later := int64(2 * incidentQuiet)
+	if id := s.of(k(0), &piece{ID: 90001}, later); id != 90001 || s.count >= incidentsMax {
+		t.Fatalf("story %d of %d, want a new one", id, s.count)
+	}
+	if id := s.of(k(0), &piece{ID: 90002}, later+1); id != 90001 {
+		t.Errorf("the next step is story %d, want 90001", id)
+	}
+}

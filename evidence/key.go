@@ -131,6 +131,11 @@ func incidentCommitment(opening []byte) [32]byte {
 	return out
 }
 
+// incidentOpening appends what opens the commitment to an incident.
+func incidentOpening(b, salt []byte, incident uint64) []byte {
+	return be.AppendUint64(append(b, salt...), incident)
+}
+
 // commitIncident adds what that is the hash of.
 func commitIncident(l *twin.List, opening []byte) {
 	l.Write(0x22)

@@ -262,14 +262,14 @@ func (l *Log) Seal(r *attack.Record, packets []byte) error {
 	if l.keep(err) != nil {
 		return l.err
 	}
-	salt := l.room.salt[:]
-	l.room.salt = l.incidents.Of(r.Incident)
-	p := split(r, salt, &l.values)
+	salt := l.incidents.Of(r.Incident)
+	l.room.opening = incidentOpening(l.room.opening[:0], salt[:], r.Incident)
+	p := split(r, l.room.opening, &l.values)
 	short, err := compact.Append(l.scratch[:0], r, l.word)
 	if err != nil {
 		short = p.append(short[:0])
 	} else {
-		short = append(short, salt...)
+		short = append(short, salt[:]...)
 	}
 	leaf.Private, leaf.Incident, err = l.hide(&p, short, at)
 	if l.scratch = short; l.keep(err) != nil {
@@ -328,7 +328,6 @@ func (l *Log) put(s *store, b []byte) (uint64, error) {
 	}
 	if err == nil && len(s.buf) >= earlyBytes {
 		err = s.write()
-		s.file.Start()
 	}
 	return pos, err
 }

@@ -59,10 +59,10 @@ func (p *Private) commitment(seed []byte) [32]byte {
 
 // room is memory that hiding one private part after another uses again.
 type room struct {
-	salts  [fieldCount * saltBytes]byte
-	salt   [saltBytes]byte // of an incident
-	hashed twin.List
-	key    []byte
+	salts   [fieldCount * saltBytes]byte
+	opening []byte // of an incident
+	hashed  twin.List
+	key     []byte
 }
 
 // commit is that, with room for what is hashed, and what an attack's leaf says of its incident. beside is hashed, too,
@@ -112,7 +112,7 @@ func openPrivate(sealed, seed []byte, words *wordReader) (p Private, r *attack.R
 		if err != nil {
 			return p, nil, fmt.Errorf("private part: %w", err)
 		}
-		return split(&x, b[len(b)-saltBytes:], &compact.Values{}), &x, nil
+		return split(&x, incidentOpening(nil, b[len(b)-saltBytes:], x.Incident), &compact.Values{}), &x, nil
 	}
 	for i := range p {
 		if len(b) < 4 {
@@ -136,7 +136,7 @@ func openPrivate(sealed, seed []byte, words *wordReader) (p Private, r *attack.R
 }
 
 // split lays a record out over the fields; they are valid as long as v is not used again.
-func split(r *attack.Record, incidentSalt []byte, v *compact.Values) (p Private) {
+func split(r *attack.Record, opening []byte, v *compact.Values) (p Private) {
 	v.Append(r)
 	p[fieldOrigin], p[fieldTarget], p[fieldAlerts], p[fieldDetectors], p[fieldRest] = v.Origin, v.Target, v.Alerts, v.Detectors, v.Rest
 	if r.Subject != "" {
@@ -145,8 +145,7 @@ func split(r *attack.Record, incidentSalt []byte, v *compact.Values) (p Private)
 	if r.Evidence.Packets != "" {
 		p[fieldPackets] = []byte(r.Evidence.Packets)
 	}
-	v.Incident = be.AppendUint64(append(v.Incident[:0], incidentSalt...), r.Incident)
-	p[fieldIncident] = v.Incident
+	p[fieldIncident] = opening
 	return p
 }
 

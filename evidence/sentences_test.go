@@ -735,3 +735,46 @@ func TestValuesAreMaskedByTheFormat(t *testing.T) {
 		}
 	}
 }
+
+// A page of seeds that a power cut left empty is no erasure: past the checkpoint nothing could have been erased, so the leaf
+// is as broken as a torn frame.
+func TestATornSeedIsNoErasure(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "e")
+	l, err := Open(dir, options(Live, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := record(1), record(2)
+	if err := l.Seal(&first, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(l.Seal(&second, nil), l.write()); err != nil {
+		t.Fatal(err)
+	}
+	l.letGo()
+	seeds := filepath.Join(dir, "seeds")
+	b, err := os.ReadFile(seeds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(b[second.Evidence.Leaf*slotBytes:][:seedBytes])
+	if err := os.WriteFile(seeds, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(dir, options(Live, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if have, err := again.Records(0); err != nil || len(have) != 1 || have[0].ID != first.ID {
+		t.Errorf("sealed are %v, %v", have, err)
+	}
+	if _, err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r := whole(t, dir); r.Attacks != 1 {
+		t.Errorf("%d attacks are counted", r.Attacks)
+	}
+}

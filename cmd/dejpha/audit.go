@@ -31,13 +31,9 @@ func (auditCmd) Help() string {
 
 // Run audits a claim.
 func (c *auditCmd) Run(w *world) error {
-	var keys []string
-	for _, text := range c.Key {
-		key, err := verifierKey(text)
-		if err != nil {
-			return err
-		}
-		keys = append(keys, key)
+	keys, err := verifierKeys(c.Key)
+	if err != nil {
+		return err
 	}
 	if c.Sample < 0 {
 		return usage("--sample %d: draw 0 or more", c.Sample)
@@ -46,7 +42,6 @@ func (c *auditCmd) Run(w *world) error {
 	if opt.Stretches < 0 {
 		opt.Stretches = c.Sample
 	}
-	var err error
 	if opt.Seed, err = c.seed(); err != nil {
 		return err
 	}

@@ -153,13 +153,9 @@ func readClaim(path string) (claim.File, error) {
 
 // Run checks a claim and shows it.
 func (c *claimShowCmd) Run(w *world) error {
-	var keys []string
-	for _, text := range c.Key {
-		key, err := verifierKey(text)
-		if err != nil {
-			return err
-		}
-		keys = append(keys, key)
+	keys, err := verifierKeys(c.Key)
+	if err != nil {
+		return err
 	}
 	file, err := readClaim(c.File)
 	if err != nil {

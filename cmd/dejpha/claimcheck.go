@@ -66,13 +66,9 @@ func (c claimCheckCmd) Run(w *world) error {
 
 // proofs checks the claim files that figures name, beside the file of figures.
 func (c claimCheckCmd) proofs(figures []stated.Figure) (map[string]stated.Proof, error) {
-	var keys []string
-	for _, text := range c.Key {
-		key, err := verifierKey(text)
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, key)
+	keys, err := verifierKeys(c.Key)
+	if err != nil {
+		return nil, err
 	}
 	out := map[string]stated.Proof{}
 	for _, f := range figures {

@@ -48,6 +48,18 @@ func verifierKey(text string) (string, error) {
 	return "", usage("--key %s: not a verifier key; it looks like NAME+HASH+KEY, as in the log's file format", text)
 }
 
+// verifierKeys reads several.
+func verifierKeys(texts []string) (keys []string, err error) {
+	for _, text := range texts {
+		key, err := verifierKey(text)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
 // witnessed tells who cosigned the log: a line for a person, and how many of the named witnesses.
 func (c verifyCmd) witnessed(dir, key string) (line string, signed int, err error) {
 	panel, err := ask.NewPanel(c.Keys, make([]string, len(c.Keys)), c.Quorum)

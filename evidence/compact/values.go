@@ -11,8 +11,6 @@ import (
 // Values of a private part, by their places in it.
 type Values struct {
 	Origin, Target, Alerts, Detectors, Rest []byte
-
-	Incident []byte // not of the record's JSON: room for who opens its incident's commitment
 }
 
 // Append writes the values of a record as JSON, byte for byte as encoding/json does, into the buffers of v.

@@ -26,9 +26,6 @@ func want(size int, key *[16]byte, first byte, n uint64) []byte {
 
 // Every number of blocks, any key, counts that overflow; what is no whole block is left alone.
 func TestBlocksAreAES(t *testing.T) {
-	if !able {
-		t.Log("this processor has no instructions for AES: the standard library alone is tested")
-	}
 	r := rand.New(rand.NewPCG(5, 6))
 	for size := range 400 {
 		for _, n := range []uint64{0, 1, 0x0102030405060708, math.MaxUint64 - 3, r.Uint64()} {
@@ -44,6 +41,9 @@ func TestBlocksAreAES(t *testing.T) {
 				t.Fatalf("%d bytes, key %x, from %d, %d: %x, want %x", size, key, first, n, got, whole)
 			}
 		}
+	}
+	if !able {
+		t.Skip("this processor or build has no instructions for AES: only the standard library's way was tested")
 	}
 }
 

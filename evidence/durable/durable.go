@@ -248,15 +248,6 @@ func (a *Append) Sync() error {
 	})
 }
 
-// Start has the disk begin with what was written, and does not wait: a later Sync has less to wait for. It makes nothing safe.
-func (a *Append) Start() {
-	if a.d.faulty || a.synced == a.size {
-		return
-	}
-	const write = 2 // SYNC_FILE_RANGE_WRITE
-	_ = syscall.SyncFileRange(int(a.f.Fd()), 0, 0, write)
-}
-
 // SyncAll is Sync of several files, which wait for the disk at the same time. A disk that is made to fail for tests syncs
 // them one after the other.
 func (d *Disk) SyncAll(files ...*Append) error {

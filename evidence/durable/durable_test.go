@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -57,5 +59,50 @@ func TestFaultLosesWhatWasNotSynced(t *testing.T) {
 		if b, _ := os.ReadFile(path); string(b) != want {
 			t.Errorf("landed %v: file holds %q", landed, b)
 		}
+	}
+}
+
+// Files that are synced together are safe together; one that cannot be is named, and ends the disk as any failure does.
+func TestSyncAll(t *testing.T) {
+	d := OS()
+	var files []*Append
+	for _, name := range []string{"a", "b", "c"} {
+		a, err := d.OpenAppend(filepath.Join(t.TempDir(), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, a)
+	}
+	write := func(list ...*Append) {
+		t.Helper()
+		for _, a := range list {
+			if _, err := a.Write([]byte("text")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, some := range []int{0, 1, 2, 3} {
+		write(files[:some]...)
+		before := d.Ops()
+		if err := d.SyncAll(slices.Clone(files)...); err != nil || d.Ops() != before+some {
+			t.Errorf("%d files: %v, %d changes", some, err, d.Ops()-before)
+		}
+		for _, a := range files {
+			if a.synced != a.size {
+				t.Errorf("%d files: %s is safe up to %d of %d", some, a.path, a.synced, a.size)
+			}
+		}
+	}
+	write(files...)
+	_ = files[1].f.Close()
+	err := d.SyncAll(slices.Clone(files)...)
+	if err == nil || !strings.Contains(err.Error(), files[1].path) || strings.Contains(err.Error(), files[0].path) {
+		t.Errorf("one file is gone: %v", err)
+	}
+	if files[0].synced == files[0].size {
+		t.Error("a file counts as safe although the batch failed")
+	}
+	if _, again := files[2].Write([]byte("more")); again == nil {
+		t.Error("the disk goes on after a failure")
 	}
 }

@@ -77,18 +77,6 @@ func (l *List) Sums(dst []byte) int {
 	}
 }
 
-// Sum is the sum of one message.
-func (l *List) Sum(message []byte) (out [sha256.Size]byte) {
-	if !able {
-		return sha256.Sum256(message)
-	}
-	l.Reset()
-	l.Write(message...)
-	l.End()
-	l.Sums(out[:])
-	return out
-}
-
 // state is a chaining value in the order of the processor's registers: F, E, B, A, H, G, D, C.
 type state [8]uint32
 
