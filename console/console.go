@@ -94,6 +94,7 @@ type Console struct {
 	events   events
 	blocker  blocker
 	operator operator
+	reports  reports
 	queue    chan item
 	behind   atomic.Bool // the evidence has records that the index lacks
 	building atomic.Bool // they are being read
@@ -140,7 +141,7 @@ func New(opt Options) (*Console, error) {
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return nil, fmt.Errorf("%w %q: the console listens on a loopback address only; reach it from elsewhere through an SSH tunnel", ErrAddress, opt.Listen)
 	}
-	c := &Console{opt: opt, queue: make(chan item, queueMax), done: make(chan struct{}), packets: map[uint64][]Frame{}, started: opt.Now()}
+	c := &Console{opt: opt, queue: make(chan item, queueMax), done: make(chan struct{}), packets: map[uint64][]Frame{}, started: opt.Now(), reports: reports{turn: make(chan struct{}, 1)}}
 	if c.places, err = place.Open(opt.CountryFile); err != nil {
 		return nil, err
 	}

@@ -53,6 +53,7 @@ func (c *Console) routes() []route {
 		{"GET /api/ledger", true, c.ledger}, {"GET /api/events", true, c.stream},
 		{"GET /api/blocks", true, c.blocks}, {"POST /api/blocks/undo", true, c.undoBlock},
 		{"GET /api/interfaces", true, c.interfaces}, {"GET /api/rules", true, c.rules}, {"POST /api/rules/reload", true, c.reload},
+		{"GET /api/reports", true, c.reportList}, {"GET /api/reports/{month}/report.html", true, c.reportPage}, {"GET /api/reports/{month}/report.json", true, c.reportJSON},
 	}
 }
 

@@ -41,7 +41,9 @@ type Figures struct {
 // Witness is how it stands with one that cosigns the log.
 type Witness struct {
 	Name     string `json:"name"`
-	Size     int64  `json:"leaves"` // of the head it signed last; 0: none in this run
+	Size     int64  `json:"leaves"` // of the head it signed last; 0: none
+	Behind   int64  `json:"behind"` // leaves that came after that head
+	At       int64  `json:"at"`     // when it signed last by its own clock, s since 1970; 0: not in this run
 	Cosigned uint64 `json:"cosigned"`
 	Failed   uint64 `json:"failed"`
 	Error    string `json:"error,omitempty"` // of the last time

@@ -59,7 +59,7 @@ var plan = []roomPlan{
 	{"jsonline", nil, "appends JSON to a reused buffer"},
 	{"eve", []string{"decode", "flow", "stream", "app", "app/contract", "detect", "rule", "behaviour", "attack", "jsonline"}, "records for other tools, one event type a file"},
 	{"eve/evetest", nil, "holds lines of eve.json to their schema; tests only"},
-	{"console", []string{"attack", "evidence", "evidence/amend", "evidence/durable", "console/*"}, "HTTP API, login, embedded page"},
+	{"console", []string{"attack", "claim", "report", "evidence", "evidence/amend", "evidence/durable", "console/*"}, "HTTP API, login, embedded page"},
 	{"console/*", []string{"attack", "evidence"}, "parts of the console: index, page"},
 	{"explain", []string{"capture", "capture/*", "decode", "rule", "attack", "console"}, "packets and rules in words, for a person"},
 	{"config", []string{"cosign"}, "two file formats to one checked struct"},

@@ -1,7 +1,7 @@
 // Package metrics serves a running shield's figures to Prometheus.
 //
 // In: a function that gathers the figures, asked once a scrape and at no other time: a packet costs nothing. Out: an
-// HTTP listener of its own with /metrics. Called by cmd. It shows counts, never an address, a name or a byte of traffic.
+// HTTP listener of its own with /metrics. Called by cmd. It shows counts and times, never an address, a name or a byte of traffic.
 package metrics
 
 import (
@@ -43,6 +43,10 @@ var (
 	blocks    = describe("blocks", "Blocks in force.")
 	limits    = describe("limits", "Limits on unproven traffic in force.")
 	stopped   = describe("stopped_packets_total", "Packets stopped because of a block of their source, or of a limit.", "by")
+	signed    = describe("witness_cosigned_total", "Heads of the log that a witness has signed.", "witness")
+	unsigned  = describe("witness_failed_total", "Times that a witness was asked in vain.", "witness")
+	behind    = describe("witness_behind_leaves", "Leaves of the log that came after the head that a witness signed last.", "witness")
+	signedAt  = describe("witness_last_cosigned_seconds", "When a witness signed last, in seconds since 1970; missing until it has signed in this run.", "witness")
 	up        = describe("up", "1 if the merge point answered; else nothing but this is served.")
 	build     = describe("build_info", "1, with the version.", "version")
 )
@@ -58,7 +62,7 @@ type collector struct {
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{packets, bytes, flows, liveFlows, evicted, sessions, gaps, broken, worker, alerts, attacks, outcomes, open, decisions, rules, memory, uptime, up, build, faces, faceUp, bypassed, blocks, limits, stopped} {
+	for _, d := range []*prometheus.Desc{packets, bytes, flows, liveFlows, evicted, sessions, gaps, broken, worker, alerts, attacks, outcomes, open, decisions, rules, memory, uptime, up, build, faces, faceUp, bypassed, blocks, limits, stopped, signed, unsigned, behind, signedAt} {
 		to <- d
 	}
 }
@@ -125,6 +129,15 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	gauge(rules, float64(f.Refused), "refused")
 	for _, p := range f.Memory {
 		gauge(memory, float64(p.Bytes), p.Name)
+	}
+	for i := range f.Witnesses {
+		x := &f.Witnesses[i]
+		count(signed, x.Cosigned, x.Name)
+		count(unsigned, x.Failed, x.Name)
+		gauge(behind, float64(x.Behind), x.Name)
+		if x.At > 0 {
+			gauge(signedAt, float64(x.At), x.Name)
+		}
 	}
 	gauge(uptime, f.Uptime)
 	gauge(build, 1, f.Version)

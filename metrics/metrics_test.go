@@ -32,12 +32,16 @@ func scrape(t *testing.T, gather func() (*figures.Figures, error), path string) 
 func some() (*figures.Figures, error) {
 	return &figures.Figures{Version: "v", Ledger: figures.Ledger{Received: 9, Inspected: 7, KernelDrops: 2}, Workers: []figures.Worker{{Packets: 3, Bytes: 100}, {Packets: 4, Bytes: 11}},
 		ByClass: map[string]uint64{"scan": 5}, ByOutcome: map[string]uint64{"observed": 5}, Decisions: map[string]uint64{"block": 1}, Rules: 8, Refused: 1, Memory: []figures.Pool{{Name: "heap", Bytes: 77}},
-		Faces:  []figures.Face{{Name: "eth0", Up: true, Ledger: figures.Ledger{Inspected: 7}, BypassedBy: map[string]uint64{"tls": 3}}, {Name: "eth1", ShedBy: map[string]uint64{"blocked": 2}}},
-		Blocks: figures.Blocks{Mode: "on", InForce: 4, Limits: 1, Dropped: 10, Limited: 5}}, nil
+		Faces:     []figures.Face{{Name: "eth0", Up: true, Ledger: figures.Ledger{Inspected: 7}, BypassedBy: map[string]uint64{"tls": 3}}, {Name: "eth1", ShedBy: map[string]uint64{"blocked": 2}}},
+		Blocks:    figures.Blocks{Mode: "on", InForce: 4, Limits: 1, Dropped: 10, Limited: 5},
+		Witnesses: []figures.Witness{{Name: "w.example", Behind: 30, At: 1_700_000_000, Cosigned: 6}, {Name: "late.example", Failed: 2}}}, nil
 }
 
 func TestScrape(t *testing.T) {
 	code, text := scrape(t, some, "/metrics")
+	if strings.Contains(text, `dejpha_witness_last_cosigned_seconds{witness="late.example"}`) {
+		t.Error("a witness that never signed has a time")
+	}
 	if code != 200 {
 		t.Fatal(code, text)
 	}
@@ -45,7 +49,8 @@ func TestScrape(t *testing.T) {
 		`dejpha_worker_packets_total{worker="1"} 4`, `dejpha_attacks_total{class="scan"} 5`, `dejpha_attacks_by_outcome_total{outcome="observed"} 5`,
 		`dejpha_decisions_total{action="block"} 1`, `dejpha_rules{state="refused"} 1`, `dejpha_memory_bytes{pool="heap"} 77`, "dejpha_up 1", `dejpha_build_info{version="v"} 1`,
 		`dejpha_interface_packets_total{fate="inspected",interface="eth0"} 7`, `dejpha_interface_up{interface="eth0"} 1`, `dejpha_interface_up{interface="eth1"} 0`,
-		`dejpha_bypassed_packets_total{interface="eth0",why="tls"} 3`, "dejpha_blocks 4", "dejpha_limits 1", `dejpha_stopped_packets_total{by="block"} 12`, `dejpha_stopped_packets_total{by="limit"} 5`} {
+		`dejpha_bypassed_packets_total{interface="eth0",why="tls"} 3`, "dejpha_blocks 4", "dejpha_limits 1", `dejpha_witness_behind_leaves{witness="w.example"} 30`, `dejpha_witness_last_cosigned_seconds{witness="w.example"} 1.7e+09`,
+		`dejpha_witness_cosigned_total{witness="w.example"} 6`, `dejpha_witness_failed_total{witness="late.example"} 2`, `dejpha_stopped_packets_total{by="block"} 12`, `dejpha_stopped_packets_total{by="limit"} 5`} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("no %s in\n%s", want, text)
 		}

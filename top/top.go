@@ -26,6 +26,7 @@ func Lines(before, now *figures.Figures, width, height int) []string {
 	d.workers()
 	d.attacks()
 	d.blocks()
+	d.witnesses()
 	d.memory()
 	if height > 0 && len(d.lines) > height {
 		d.lines = d.lines[:height]
@@ -164,6 +165,21 @@ func (d *drawing) blocks() {
 			why += fmt.Sprintf(" (attack %d)", l.Attack)
 		}
 		d.add("  last         %s  %s  %s", time.Unix(0, l.Since).UTC().Format("15:04:05"), l.Prefix, printable(why))
+	}
+}
+
+// witnesses shows how much of the log nobody else has signed yet.
+func (d *drawing) witnesses() {
+	for i := range d.now.Witnesses {
+		x := &d.now.Witnesses[i]
+		last := "not asked with success yet"
+		if x.At > 0 {
+			last = "signed last at " + time.Unix(x.At, 0).UTC().Format("2006-01-02 15:04:05") + " UTC"
+		}
+		d.add("witness      %14d   leaves behind; %s   %s", x.Behind, last, printable(x.Name))
+		if x.Error != "" {
+			d.add("  fails        %12d   times: %s", x.Failed, printable(x.Error))
+		}
 	}
 }
 

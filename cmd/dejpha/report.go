@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/dejpha/dejpha/claim"
 	"github.com/dejpha/dejpha/console/place"
@@ -85,11 +84,11 @@ func (c *reportCmd) window(dir string) (claim.Window, string, error) {
 		if c.From != "" || c.To != "" {
 			return claim.Window{}, "", usage("give --month, or --from and --to, not both")
 		}
-		t, err := time.Parse("2006-01", c.Month)
+		window, title, err := reports.Month(c.Month)
 		if err != nil {
-			return claim.Window{}, "", usage("--month %q: no month; write it as 2026-11", c.Month)
+			err = usage("--month %v", err)
 		}
-		return claim.Window{From: claim.TimeOf(t), To: claim.TimeOf(t.AddDate(0, 1, 0))}, t.Format("January 2006"), nil
+		return window, title, err
 	}
 	window, err := claim.Whole(dir)
 	if err != nil {

@@ -88,6 +88,7 @@ type Signed struct {
 	Head cosign.Head
 	Note []byte   // the log's signature and those of witnesses that were checked
 	By   []string // names of the witnesses that signed it
+	At   int64    // the time that the latest of them gives, s since 1970
 }
 
 // Check opens a note: the log must have signed it. What is signed by unknown keys is left out.
@@ -113,6 +114,7 @@ func (p *Panel) Check(msg []byte, logKey string) (s Signed, unchecked []string, 
 		case !slices.Contains(s.By, x.Name):
 			s.By = append(s.By, x.Name)
 		}
+		s.At = max(s.At, x.Timestamp)
 		kept = append(kept, x)
 	}
 	if !own {

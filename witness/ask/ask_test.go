@@ -144,6 +144,12 @@ func TestHeadsAreCosigned(t *testing.T) {
 	if st[0].Cosigned != 4 || st[1].Cosigned != 1 || st[1].Failed != 3 || !strings.Contains(st[1].Error, "503") || strings.Count(h.all(), "does not sign") != 1 {
 		t.Errorf("%+v\n%s", st, h.all())
 	}
+	if st[0].Behind != 0 || st[0].At == 0 || st[1].Behind != l.Size()-st[1].Size || st[1].Behind < 150 || st[1].Size < 300 {
+		t.Errorf("of %d leaves: %+v", l.Size(), st)
+	}
+	if known := New(filepath.Join(dir, "evidence"), p, h.say).States(); known[1].Size != st[1].Size || known[1].At != 0 {
+		t.Errorf("a new start knows %+v, the run before %+v", known, st)
+	}
 	two.down = false
 	a.Round(time.Minute) // the head is the one that the first signed already
 	if s := cosigned(t, dir, p, l.Verifier()); s.Head.Size != l.Size() || len(s.By) != 2 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,7 +38,9 @@ type Asker struct {
 // State is how it stands with one witness.
 type State struct {
 	Name     string
-	Size     int64  // leaves of the head it signed last; 0: none in this run
+	Size     int64  // leaves of the head it signed last, in whatever run; 0: none
+	Behind   int64  // leaves of the log that came after that head
+	At       int64  // when it signed last by its own clock, s since 1970; 0: not in this run
 	Cosigned uint64 // heads
 	Failed   uint64 // times it was asked in vain
 	Error    string // of the last time; "": it signed
@@ -52,7 +55,7 @@ func New(dir string, p Panel, say func(string)) *Asker {
 	a := &Asker{dir: dir, panel: p, say: say, stop: make(chan struct{})}
 	for _, x := range p.Parties {
 		if x.URL != "" {
-			a.state.list = append(a.state.list, State{Name: x.Name})
+			a.state.list = append(a.state.list, State{Name: x.Name, Size: Known(dir, x.Name)})
 		}
 	}
 	if len(a.state.list) == 0 {
@@ -115,14 +118,19 @@ func (a *Asker) Other() error {
 	return nil
 }
 
-// States are the witnesses' states, a copy.
+// States are the witnesses' states by now, a copy.
 func (a *Asker) States() []State {
 	if a == nil {
 		return nil
 	}
+	own, _ := evidence.ReadHead(a.dir) // without one nothing is sealed yet
 	a.state.Lock()
 	defer a.state.Unlock()
-	return append([]State(nil), a.state.list...)
+	list := slices.Clone(a.state.list)
+	for i := range list {
+		list[i].Behind = max(0, own.Size-list[i].Size)
+	}
+	return list
 }
 
 // Round asks every witness about the newest head, all at the same time and for so long, unless a quorum has signed it
@@ -153,9 +161,9 @@ func (a *Asker) Round(within time.Duration) {
 		all.Add(1)
 		go func() {
 			defer all.Done()
-			var err error
-			lines[i], err = a.ask(ctx, &a.panel.Parties[i], own)
-			a.noted(&a.panel.Parties[i], own.Size, err)
+			s, err := a.ask(ctx, &a.panel.Parties[i], own)
+			lines[i] = s.lines()
+			a.noted(&a.panel.Parties[i], &s, err)
 		}()
 	}
 	all.Wait()
@@ -182,8 +190,8 @@ func (a *Asker) keep(own evidence.Head, lines [][]byte) {
 	}
 }
 
-// noted takes note of how a question ended, and says what has changed.
-func (a *Asker) noted(p *Party, size int64, err error) {
+// noted takes note of how a question ended, with what was signed, and says what has changed.
+func (a *Asker) noted(p *Party, signed *Signed, err error) {
 	a.state.Lock()
 	defer a.state.Unlock()
 	for i := range a.state.list {
@@ -195,7 +203,7 @@ func (a *Asker) noted(p *Party, size int64, err error) {
 			if s.Error != "" {
 				a.say(fmt.Sprintf("witness %s signs again", p.Name))
 			}
-			s.Size, s.Error = size, ""
+			s.Size, s.At, s.Error = signed.Head.Size, signed.At, ""
 			s.Cosigned++
 			return
 		}
@@ -211,48 +219,53 @@ func (a *Asker) noted(p *Party, size int64, err error) {
 	}
 }
 
-// ask has one witness sign a head and returns its signature lines, checked.
-func (a *Asker) ask(ctx context.Context, p *Party, own evidence.Head) ([]byte, error) {
+// ask has one witness sign a head and returns what it signed, checked.
+func (a *Asker) ask(ctx context.Context, p *Party, own evidence.Head) (s Signed, err error) {
 	old := min(Known(a.dir, p.Name), own.Size)
 	code, body, err := a.post(ctx, p, own, old)
 	if err != nil {
-		return nil, err
+		return s, err
 	}
 	if code == http.StatusConflict {
 		size, err := strconv.ParseInt(strings.TrimSuffix(string(body), "\n"), 10, 64)
 		switch {
 		case err != nil || size < 0:
-			return nil, fmt.Errorf("it answered %d without a size", code)
+			return s, fmt.Errorf("it answered %d without a size", code)
 		case size > own.Size:
 			if now, err := evidence.ReadHead(a.dir); err == nil && now.Size >= size { // by file, meanwhile
-				return nil, fmt.Errorf("it has signed %d leaves meanwhile", size)
+				return s, fmt.Errorf("it has signed %d leaves meanwhile", size)
 			}
-			return nil, &OtherHistoryError{"witness " + p.Name, size, own.Size, "it signed more than there is"}
+			return s, &OtherHistoryError{"witness " + p.Name, size, own.Size, "it signed more than there is"}
 		case size == old:
-			return nil, &OtherHistoryError{"witness " + p.Name, size, own.Size, "it signed another head of this size"}
+			return s, &OtherHistoryError{"witness " + p.Name, size, own.Size, "it signed another head of this size"}
 		}
 		if code, body, err = a.post(ctx, p, own, size); err != nil {
-			return nil, err
+			return s, err
 		}
 		if code == http.StatusConflict || code == http.StatusUnprocessableEntity {
-			return nil, &OtherHistoryError{"witness " + p.Name, size, own.Size, "the leaves here do not continue those that it signed"}
+			return s, &OtherHistoryError{"witness " + p.Name, size, own.Size, "the leaves here do not continue those that it signed"}
 		}
 	} else if code == http.StatusUnprocessableEntity {
-		return nil, &OtherHistoryError{"witness " + p.Name, old, own.Size, "the leaves here do not continue those that it signed"}
+		return s, &OtherHistoryError{"witness " + p.Name, old, own.Size, "the leaves here do not continue those that it signed"}
 	}
 	if code != http.StatusOK {
-		return nil, fmt.Errorf("it answered %d: %.100q", code, body)
+		return s, fmt.Errorf("it answered %d: %.100q", code, body)
 	}
-	s, _, err := (&Panel{Parties: []Party{*p}}).Check(append(bytes.Clone(own.Note), body...), own.Key)
+	s, _, err = (&Panel{Parties: []Party{*p}}).Check(append(bytes.Clone(own.Note), body...), own.Key)
 	if err != nil {
-		return nil, fmt.Errorf("its answer: %w", err)
+		return s, fmt.Errorf("its answer: %w", err)
 	}
 	if len(s.By) == 0 {
-		return nil, errors.New("it answered without a signature by the key that is configured")
+		return s, errors.New("it answered without a signature by the key that is configured")
 	}
+	return s, nil
+}
+
+// lines are the witnesses' signature lines.
+func (s *Signed) lines() []byte {
 	_, all, _ := strings.Cut(string(s.Note), "\n\n")
 	_, all, _ = strings.Cut(all, "\n") // the log's own comes first
-	return []byte(all), nil
+	return []byte(all)
 }
 
 // post sends one request.

@@ -58,6 +58,9 @@ export interface Interfaces { items: Interface[] }
 export interface Refused { file: string; line: number; column: number; sid: number; message: string }
 export interface RuleSet { on: boolean; busy: boolean; since_ms: number; loaded: number; refused: number; refusals: Refused[] }
 
+export interface Month { month: string; name: string; over: boolean }
+export interface Months { months: Month[] }
+
 /** What the server said in place of an answer; status 0 when it could not be reached. */
 export class Refusal extends Error {
   constructor(readonly status: number, message: string) { super(message); }

@@ -12,6 +12,7 @@ import { Enter } from "./views/enter";
 import { Ledger } from "./views/ledger";
 import { Origins } from "./views/origins";
 import { Overview } from "./views/overview";
+import { Reports } from "./views/reports";
 import { Rules } from "./views/rules";
 
 function App() {
@@ -28,7 +29,7 @@ function App() {
   return <House leave={() => ask("/api/logout", {}).then(() => set("login"))} />;
 }
 
-const rooms: [string, string][] = [["/", "Overview"], ["/attacks", "Attacks"], ["/origins", "Origins"], ["/blocks", "Blocks"], ["/rules", "Rules"], ["/ledger", "Ledger"]];
+const rooms: [string, string][] = [["/", "Overview"], ["/attacks", "Attacks"], ["/origins", "Origins"], ["/blocks", "Blocks"], ["/rules", "Rules"], ["/ledger", "Ledger"], ["/reports", "Reports"]];
 
 function House({ leave }: { leave: () => void }) {
   const route = useRoute();
@@ -59,6 +60,7 @@ function House({ leave }: { leave: () => void }) {
           route.path === "/blocks" ? <Blocks /> :
           route.path === "/rules" ? <Rules /> :
           route.path === "/ledger" ? <Ledger /> :
+          route.path === "/reports" ? <Reports /> :
           <section><h1>Nothing here</h1><p>This address names no room. <a href="/">To the overview</a></p></section>}
       </main>
       <footer>

@@ -174,6 +174,7 @@ const rooms = {
   ] }),
   rules: (s, res) => answer(res, 200, s.reloads && !s.broken ? { on: true, busy: false, since_ms: Date.UTC(2026, 4, 11, 7), loaded: 41, refused: 0, refusals: [] } : {
     on: s.attacks.length > 0, busy: false, since_ms: Date.UTC(2026, 4, 11, 6), loaded: 40, refused: 1, refusals: [{ file: "rules/web.rules", line: 12, column: 34, sid: 9001, message: `unknown keyword "contnet" in ${hostile}` }] }),
+  reports: (s, res) => answer(res, 200, { months: s.attacks.length ? [{ month: "2026-05", name: "May 2026", over: false }, { month: "2026-04", name: "April 2026", over: true }] : [] }),
   events: (s, res) => {
     res.writeHead(200, { "Content-Type": "text/event-stream" });
     res.write(": open\n\n");

@@ -43,7 +43,7 @@ async function changed(page, from) {
 }
 
 const views = [["overview", "/", ".stack canvas"], ["attacks", "/attacks", "tbody tr"], ["attack", "/attacks/1", ".verdict.right"], ["open attack", "/attacks/240", ".hex"],
-  ["origins", "/origins", ".map circle"], ["blocks", "/blocks", "[data-blocks='2']"], ["rules", "/rules", "[data-rules='40']"], ["ledger", "/ledger", ".stack canvas"], ["nowhere", "/nothing", "h1"], ["empty list", "/attacks?q=zzzz", "[data-total='0']"]];
+  ["origins", "/origins", ".map circle"], ["blocks", "/blocks", "[data-blocks='2']"], ["rules", "/rules", "[data-rules='40']"], ["ledger", "/ledger", ".stack canvas"], ["reports", "/reports", "[data-months='2']"], ["nowhere", "/nothing", "h1"], ["empty list", "/attacks?q=zzzz", "[data-total='0']"]];
 
 describe("made-up attacks", () => {
   before(async () => {

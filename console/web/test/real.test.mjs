@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -82,7 +82,7 @@ describe("the real program", () => {
     if (folder) rmSync(folder, { recursive: true });
   });
 
-  const wanted = { "/": ".figure", "/attacks": "[data-total]", "/origins": ".map .land", "/rules": "[data-rules]", "/ledger": "[data-balanced]" };
+  const wanted = { "/": ".figure", "/attacks": "[data-total]", "/origins": ".map .land", "/rules": "[data-rules]", "/ledger": "[data-balanced]", "/reports": "[data-months='1']" };
   const view = async (path) => {
     await page.goto(url + path.slice(1));
     await page.locator(wanted[path.replace(/\?.*/, "")] ?? "article.attack").first().waitFor();
@@ -201,7 +201,7 @@ describe("the real program", () => {
     const cookies = await page.context().storageState();
     for (const [width, dark] of [[1280, true], [375, false]]) {
       const p = await open(browser, url, { width, dark, storageState: cookies });
-      for (const path of ["/", "/attacks", "/attacks/1", "/origins", "/rules", "/ledger"]) {
+      for (const path of ["/", "/attacks", "/attacks/1", "/origins", "/rules", "/ledger", "/reports"]) {
         await p.goto(url + path.slice(1));
         await p.locator(wanted[path] ?? ".verdict.right").first().waitFor();
         const seen = await p.evaluate(look);
@@ -211,6 +211,25 @@ describe("the real program", () => {
       assert.deepEqual(p.strange, []);
       await p.context().close();
     }
+  });
+
+  test("the report of a month is a page of its own, which the policy lets be read and saved from", options, async () => {
+    await view("/reports");
+    const [report] = await Promise.all([page.context().waitForEvent("page"), page.getByRole("link", { name: /^Read the report of/ }).click()]);
+    const strange = [];
+    report.on("console", (m) => strange.push(m.text()));
+    await report.reload();
+    assert.match(await report.locator("h1").innerText(), /^Attacks counted: [A-Z][a-z]+ \d{4}$/);
+    assert.match(await report.locator(".warn").innerText(), /This log is a demo/);
+    assert.notEqual(await report.locator(".figures").evaluate((e) => getComputedStyle(e).display), "block", "its style is not in force");
+    await report.locator("#proof ~ details summary").click();
+    const [claim] = await Promise.all([report.waitForEvent("download"), report.getByRole("link", { name: "Save the claim as claim.json" }).click()]);
+    assert.equal(JSON.parse(readFileSync(await claim.path(), "utf8")).claim, "dejpha/claim/1");
+    const [json] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "as JSON" }).click()]);
+    assert.match(json.suggestedFilename(), /^report-\d{4}-\d{2}\.json$/);
+    assert.equal(JSON.parse(readFileSync(await json.path(), "utf8")).format, "dejpha/report/1");
+    assert.deepEqual(strange, []);
+    await report.close();
   });
 
   test("other names, other sites and strangers are refused", options, async () => {
