@@ -157,7 +157,8 @@ func (d *Driver) announcedFlow(f *flow.Flow, c *Conversation, now int64) bool {
 // expectations are announced flows that have not come yet. Both ends of an announced flow are the
 // two ends of the announcing one, so all of them meet in one worker.
 type expectations struct {
-	list []expectation // oldest first
+	list  []expectation        // oldest first
+	ports [1 << 16 / 64]uint64 // bits of the ports in list: hardly one of the flows that come by is expected
 }
 
 type expectation struct {
@@ -187,13 +188,14 @@ func (x *expectations) add(f *flow.Flow, id uint16, e *contract.Expect, now int6
 		return
 	}
 	if len(x.list) >= maxExpectations {
-		x.list = slices.Delete(x.list, 0, 1)
+		x.drop(0)
 	}
+	x.ports[e.Port/64] |= 1 << (e.Port % 64)
 	x.list = append(x.list, expectation{pair(f.Client, f.Server), e.Port, id, f.ID, now + expectationLife, *e})
 }
 
 func (x *expectations) take(f *flow.Flow, now int64) *expectation {
-	if len(x.list) == 0 {
+	if !x.hasPort(f.ServerPort) && !x.hasPort(f.ClientPort) {
 		return nil
 	}
 	p := pair(f.Client, f.Server)
@@ -201,9 +203,20 @@ func (x *expectations) take(f *flow.Flow, now int64) *expectation {
 		e := &x.list[i]
 		if e.pair == p && (e.port == f.ServerPort || e.port == f.ClientPort) && now < e.until {
 			taken := *e // copied here, not above: every new flow comes by, hardly one is expected
-			x.list = slices.Delete(x.list, i, i+1)
+			x.drop(i)
 			return &taken
 		}
 	}
 	return nil
+}
+
+func (x *expectations) hasPort(port uint16) bool { return x.ports[port/64]>>(port%64)&1 != 0 }
+
+// drop forgets one, and its port unless another has it.
+func (x *expectations) drop(i int) {
+	port := x.list[i].port
+	x.list = slices.Delete(x.list, i, i+1)
+	if !slices.ContainsFunc(x.list, func(e expectation) bool { return e.port == port }) {
+		x.ports[port/64] &^= 1 << (port % 64)
+	}
 }

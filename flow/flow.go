@@ -31,9 +31,14 @@ const (
 // Flow is one conversation. Records live in a slab, hold no pointers, and stay at one address until they end.
 // Owner: the worker of the pair of addresses.
 type Flow struct {
-	ID                     uint64   // eve's flow_id: from the keyed hash, first time and first packet number; stable between runs with a fixed seed
-	FirstNumber            uint64   // packet number of the first packet
-	First, Last            int64    // ns, packet times
+	ID          uint64 // eve's flow_id: from the keyed hash, first time and first packet number; stable between runs with a fixed seed
+	FirstNumber uint64 // packet number of the first packet
+	First, Last int64  // ns, packet times
+	// Beside Last stands what decides who ends early: whoever looks for such touches one line of the cache.
+	State                  State
+	live                   bool
+	Pinned                 bool // an attack was seen in it: not evicted; set by Table.Pin
+	wheel                  links
 	LastDir                [2]int64 // ns, time of the last packet of each direction, 0 = none
 	Client, Server         decode.Addr
 	ClientPort, ServerPort uint16
@@ -41,7 +46,6 @@ type Flow struct {
 	VLANs                  uint8
 	IPVersion              uint8
 	Proto                  uint8
-	State                  State
 	Interface              uint16    // of the first packet
 	Packets, Bytes         [2]uint64 // by Direction; bytes are IP bytes with link header as eve counts them (frame length)
 	TCPFlags               [2]uint8  // flags seen, or-ed
@@ -66,12 +70,11 @@ type Flow struct {
 	Stream, App, Detect, Behaviour uint32
 	Parent                         uint64  // ID of the flow that announced this one (FTP data), 0 none
 	Expected                       uint16  // app protocol announced for it by Parent
-	Pinned                         bool    // an attack was seen in it: not evicted; set by Table.Pin
 	Ring                           uint64  // shield's: newest entry of the ring of recent packets
 	TCPState                       uint8   // stream's, as the session was left; valid once Stream is freed
 	Gaps                           [2]bool // likewise: bytes of this direction never came
 	Kept                           uint64  // shield's: entries up to here were taken as evidence
-	table                          links
+	table                          place
 }
 
 // Action is what happens to a flow's further packets.

@@ -29,14 +29,17 @@ const (
 	minFlows    = 1024
 )
 
-// links is the table's bookkeeping inside a record.
+// place is where the table has a record.
+type place struct {
+	key   key
+	tag   uint32 // of the key: the lower half of its hash
+	index uint32 // own number, from 1
+}
+
+// links are the record's neighbours in the wheel.
 type links struct {
-	key        key
-	hash       uint32
-	index      uint32 // own number, from 1
-	next, prev uint32 // in the wheel's slot
-	slot       int32  // wheel slot, -1 none
-	live       bool
+	next, prev uint32
+	slot       int32 // -1: none
 }
 
 // Counters of a table. Evicted made room for a new record, Relieved gave back what their conversations held.
@@ -46,14 +49,15 @@ type Counters struct{ Created, Evicted, Relieved, Live uint64 }
 type Table struct {
 	cfg      Config
 	limit    int
-	slots    []uint64 // hash tag << 32 | index; 0 empty, linear probing
+	slots    []uint64 // the record's tag << 32 | its index; 0 empty, linear probing from where the tag says
 	mask     uint64
 	chunks   [][]Flow
 	free     []uint32
 	wheel    [wheelSlots]uint32
 	swept    int64 // second up to which the wheel was turned
 	hand     uint32
-	closing  []*Flow // left to end, once Close was called
+	doomed   []candidate // found by evict, the least useful last
+	closing  []*Flow     // left to end, once Close was called
 	pinned   int
 	Counters Counters
 }
@@ -189,14 +193,14 @@ func (t *Table) over(f *Flow, p *decode.Packet) (EndReason, bool) {
 }
 
 func (t *Table) find(k *key, h uint64) *Flow {
-	tag := h >> 32
+	tag := h & 0xffffffff
 	for i := h & t.mask; ; i = (i + 1) & t.mask {
 		s := t.slots[i]
 		if s == 0 {
 			return nil
 		}
 		if s>>32 == tag {
-			if f := t.at(uint32(s)); f.table.key == *k {
+			if f := t.at(uint32(s)); f.table.key.is(k) {
 				return f
 			}
 		}
@@ -221,8 +225,9 @@ func (t *Table) create(p *decode.Packet, k key, h uint64) *Flow {
 		VLAN: p.VLAN, VLANs: p.VLANs, IPVersion: p.IPVersion, Proto: p.Proto, Interface: p.Interface, ICMPType: p.ICMPType, ICMPCode: p.ICMPCode,
 	}
 	f.ID = identity(&k, p)
-	f.table = links{key: k, hash: uint32(h), index: i, slot: -1, live: true}
-	t.put(uint64(i), h)
+	f.table = place{key: k, tag: uint32(h), index: i}
+	f.wheel.slot, f.live = -1, true
+	t.put(uint64(uint32(h))<<32 | uint64(i))
 	t.schedule(f)
 	t.Counters.Created++
 	t.Counters.Live++
@@ -234,12 +239,13 @@ func identity(k *key, p *decode.Packet) uint64 {
 	return mix(mix(k.hash(0x64656a706861), uint64(p.Time)), p.Number<<8|uint64(p.Depth)) >> 12 // 52 bits survive a JSON number
 }
 
-func (t *Table) put(index, h uint64) {
-	i := h & t.mask
+// put takes in a slot, which is not there yet.
+func (t *Table) put(slot uint64) {
+	i := slot >> 32 & t.mask
 	for t.slots[i] != 0 {
 		i = (i + 1) & t.mask
 	}
-	t.slots[i] = h>>32<<32 | index
+	t.slots[i] = slot
 }
 
 func (t *Table) addChunk() {
@@ -251,13 +257,12 @@ func (t *Table) addChunk() {
 }
 
 func (t *Table) grow() {
-	t.slots = make([]uint64, 2*len(t.slots))
+	old := t.slots
+	t.slots = make([]uint64, 2*len(old))
 	t.mask = uint64(len(t.slots) - 1)
-	for c := range t.chunks {
-		for i := range t.chunks[c] {
-			if f := &t.chunks[c][i]; f.table.live {
-				t.put(uint64(f.table.index), f.table.key.hash(t.cfg.Seed))
-			}
+	for _, s := range old {
+		if s != 0 {
+			t.put(s)
 		}
 	}
 }
@@ -273,15 +278,14 @@ func (t *Table) end(f *Flow, why EndReason) {
 	if f.Pinned {
 		t.pinned--
 	}
-	f.table.live = false
+	f.live = false
 	t.free = append(t.free, f.table.index)
 	t.Counters.Live--
 }
 
 // take removes a flow's slot and closes the hole that linear probing would trip over.
 func (t *Table) take(f *Flow) {
-	h := f.table.key.hash(t.cfg.Seed)
-	i := h & t.mask
+	i := uint64(f.table.tag) & t.mask
 	for uint32(t.slots[i]) != f.table.index {
 		i = (i + 1) & t.mask
 	}
@@ -291,7 +295,7 @@ func (t *Table) take(f *Flow) {
 		if s == 0 {
 			break
 		}
-		home := t.at(uint32(s)).table.key.hash(t.cfg.Seed) & t.mask
+		home := s >> 32 & t.mask
 		if (j-home)&t.mask >= (j-i)&t.mask {
 			t.slots[i] = s
 			i = j
@@ -311,31 +315,63 @@ func (t *Table) Pin(f *Flow) {
 	}
 }
 
-// evictLook is how many records are compared to find the least useful.
-const evictLook = 32
+// Of so many records that evict compares it takes so many: looking at a record that no packet came for costs more than
+// comparing it.
+const (
+	evictLook = 32
+	evictTake = 4
+)
 
-// evict ends the least useful of some flows: closed before new before established, oldest first, pinned never.
+// candidate is a flow that may be evicted, as it was when it was found.
+type candidate struct {
+	index uint32
+	state State
+	last  int64
+}
+
+// evict ends the least useful of some flows: closed before new before established, oldest first, pinned never. One that
+// had a packet since it was found stays.
 func (t *Table) evict() {
-	var worst *Flow
-	for looked := 0; looked < evictLook || worst == nil && looked < 4*chunkFlows; looked++ {
-		t.hand = (t.hand + 1) % uint32(len(t.chunks)*chunkFlows)
-		f := t.at(t.hand + 1)
-		if f.table.live && !f.Pinned && (worst == nil || lessUseful(f, worst)) {
-			worst = f
+	for range 2 {
+		for len(t.doomed) > 0 {
+			c := t.doomed[len(t.doomed)-1]
+			t.doomed = t.doomed[:len(t.doomed)-1]
+			if f := t.at(c.index); f.live && !f.Pinned && f.State == c.state && f.Last == c.last {
+				t.Counters.Evicted++
+				t.end(f, Forced)
+				return
+			}
 		}
-	}
-	if worst != nil {
-		t.Counters.Evicted++
-		t.end(worst, Forced)
+		t.doom()
 	}
 }
 
-func lessUseful(a, b *Flow) bool {
-	rank := [...]int{New: 1, Established: 2, Closed: 0, Bypassed: 1}
-	if ra, rb := rank[a.State], rank[b.State]; ra != rb {
-		return ra < rb
+// doom finds the least useful of the records that come next.
+func (t *Table) doom() {
+	for looked := 0; looked < evictLook || len(t.doomed) == 0 && looked < 4*chunkFlows; looked++ {
+		t.hand = (t.hand + 1) % uint32(len(t.chunks)*chunkFlows)
+		f := t.at(t.hand + 1)
+		if !f.live || f.Pinned {
+			continue
+		}
+		c := candidate{f.table.index, f.State, f.Last}
+		at, _ := slices.BinarySearchFunc(t.doomed, c, moreUseful)
+		switch {
+		case len(t.doomed) < evictTake:
+			t.doomed = slices.Insert(t.doomed, at, c)
+		case at > 0:
+			copy(t.doomed, t.doomed[1:at])
+			t.doomed[at-1] = c
+		}
 	}
-	return a.Last < b.Last
+}
+
+// ranks of states, by how much is lost with a flow.
+var ranks = [...]int{New: 1, Established: 2, Closed: 0, Bypassed: 1}
+
+// moreUseful sorts candidates, those of most use first.
+func moreUseful(a, b candidate) int {
+	return cmp.Or(cmp.Compare(ranks[b.state], ranks[a.state]), cmp.Compare(b.last, a.last))
 }
 
 // Update counts a packet of f. stream sets the state of TCP flows; the others are established by an answer.
@@ -372,26 +408,26 @@ func (t *Table) schedule(f *Flow) {
 	due := (f.Last + t.timeout(f)) / 1e9
 	due = max(due, t.swept+1, 0)
 	slot := int32(min(due, t.swept+wheelSlots-1) % wheelSlots)
-	l := &f.table
+	l := &f.wheel
 	l.slot, l.prev, l.next = slot, 0, t.wheel[slot]
 	if l.next != 0 {
-		t.at(l.next).table.prev = l.index
+		t.at(l.next).wheel.prev = f.table.index
 	}
-	t.wheel[slot] = l.index
+	t.wheel[slot] = f.table.index
 }
 
 func (t *Table) unschedule(f *Flow) {
-	l := &f.table
+	l := &f.wheel
 	if l.slot < 0 {
 		return
 	}
 	if l.prev != 0 {
-		t.at(l.prev).table.next = l.next
+		t.at(l.prev).wheel.next = l.next
 	} else {
 		t.wheel[l.slot] = l.next
 	}
 	if l.next != 0 {
-		t.at(l.next).table.prev = l.prev
+		t.at(l.next).wheel.prev = l.prev
 	}
 	l.slot = -1
 }
@@ -408,7 +444,7 @@ func (t *Table) Sweep(now int64) {
 		slot := int32(t.swept % wheelSlots)
 		for i := t.wheel[slot]; i != 0; {
 			f := t.at(i)
-			i = f.table.next
+			i = f.wheel.next
 			if now-f.Last > t.timeout(f) {
 				t.end(f, Timeout)
 				continue
@@ -430,7 +466,7 @@ func (t *Table) Relieve(now, idle int64, pressed func() bool) (ended int) {
 	for ahead := int64(1); ahead < wheelSlots; ahead++ {
 		for i := t.wheel[(t.swept+ahead)%wheelSlots]; i != 0; {
 			f := t.at(i)
-			i = f.table.next
+			i = f.wheel.next
 			if now-f.Last < idle || f.Pinned {
 				if passed++; passed > relieveLook {
 					return ended
@@ -468,7 +504,7 @@ func (t *Table) all() []*Flow {
 	all := make([]*Flow, 0, t.Counters.Live)
 	for c := range t.chunks {
 		for i := range t.chunks[c] {
-			if f := &t.chunks[c][i]; f.table.live {
+			if f := &t.chunks[c][i]; f.live {
 				all = append(all, f)
 			}
 		}

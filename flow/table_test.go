@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -66,6 +67,56 @@ func TestAFullTableEvictsTheLeastUseful(t *testing.T) {
 	}
 	if _, _, fresh := tb.Lookup(udp(1, 2, 1, 53, sec)); fresh {
 		t.Error("a pinned flow was evicted")
+	}
+}
+
+// A full table gives up closed flows first, then those of one direction, then the oldest; never one that had a packet since
+// it was chosen.
+func TestWhatIsEvictedIsOfLeastUse(t *testing.T) {
+	var ended []State
+	tb := NewTable(Config{MemoryBytes: 1, OnEnd: func(f *Flow) { ended = append(ended, f.State) }})
+	states := []State{Established, Established, Established, Established, New, Bypassed, Closed, Established}
+	for i := range minFlows {
+		f, _, _ := tb.Lookup(udp(1, 2, uint16(i+1), 53, int64(i)*1e6+sec))
+		f.State = states[i%len(states)]
+	}
+	tb.Lookup(udp(3, 2, 1, 53, 3*sec))
+	if len(tb.doomed) != evictTake-1 || ended[0] != Closed {
+		t.Fatalf("%d wait, ended as %v", len(tb.doomed), ended)
+	}
+	spared := tb.at(tb.doomed[len(tb.doomed)-1].index)
+	tb.Update(spared, udp(1, 2, 1, 53, 4*sec), ToServer)
+	for i := range 15 {
+		tb.Lookup(udp(3, 2, uint16(i+2), 53, 3*sec))
+	}
+	for i, s := range ended {
+		if s != Closed {
+			t.Errorf("eviction %d took a flow in state %d while there were closed ones", i, s)
+		}
+	}
+	if !spared.live || spared.Last != 4*sec || len(ended) != 16 {
+		t.Errorf("one that had a packet since was evicted, or %d are not 16", len(ended))
+	}
+}
+
+// The table's slots against a map of Go's, while flows come and go and the table grows.
+func TestSlotsAgainstAMap(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	want := map[[2]uint16]uint64{}
+	tb := NewTable(Config{OnEnd: func(f *Flow) { delete(want, [2]uint16{f.ClientPort, f.ServerPort}) }})
+	for i := range 200_000 {
+		ports := [2]uint16{uint16(r.IntN(3000) + 2000), uint16(r.IntN(4))}
+		f, _, fresh := tb.Lookup(udp(1, 2, ports[0], ports[1], sec))
+		if id, known := want[ports]; known == fresh || known && id != f.ID {
+			t.Fatalf("step %d: flow %v: fresh %v", i, ports, fresh)
+		}
+		want[ports] = f.ID
+		if r.IntN(3) == 0 {
+			tb.end(f, Forced)
+		}
+	}
+	if int(tb.Counters.Live) != len(want) || len(want) < minFlows {
+		t.Errorf("%d live, %d wanted", tb.Counters.Live, len(want))
 	}
 }
 
