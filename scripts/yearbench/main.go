@@ -222,6 +222,7 @@ func (a *asked) checks(out string) (wrong []string, err error) {
 		words []string
 	}{
 		{"claim made", false, fmt.Sprintf("counted %s attacks", thousands(a.attacks)), []string{a.program, "claim", "make", "-d", out, "-o", claim}},
+		{"verifier asked for help", true, "dejpha-verify CLAIM", []string{a.judge, "-h"}}, // what a process takes that checks nothing
 		{"claim checked by verifier", true, "claim: PROVEN", []string{a.judge, claim}},
 		{"recount, public part", true, fmt.Sprintf("counted    %d attacks;", a.attacks), []string{a.program, "verify", "--counts", out}},
 		{"full recount, one core", true, fmt.Sprintf("counted    %d attacks;", a.attacks), []string{a.program, "verify", out}},
