@@ -229,7 +229,7 @@ func (c *checker) checkpoint(key string) bool {
 	}
 	c.written(b)
 	if c.point.Origin != c.form.Origin {
-		c.r.problem("the checkpoint is of %s, the folder says %s", c.point.Origin, c.form.Origin)
+		c.r.problem("the checkpoint is of %s, the file format says %s", c.point.Origin, c.form.Origin)
 	}
 	c.r.Size, c.r.Root = c.point.Size, hex.EncodeToString(c.point.Root[:])
 	return true
@@ -380,7 +380,7 @@ func (c *checker) totals(i int64, b []byte) {
 		}
 	}
 	if Kind(t.Flags>>leaves.KindShift&3).String() != c.form.Kind {
-		c.r.problem("leaf %d: of a %s log in a %s log", i, Kind(t.Flags>>leaves.KindShift&3), c.form.Kind)
+		c.r.problem("leaf %d: of a %s log; the file format says %s", i, Kind(t.Flags>>leaves.KindShift&3), c.form.Kind)
 	}
 	c.start(i, t)
 	if c.table != t.TableID {

@@ -111,6 +111,10 @@ func (c *checker) tileRoot() (root tlog.Hash) {
 
 // written says where the files that are text are not as they are written: a change that alters nothing they say is one, too.
 func (c *checker) written(checkpoint []byte) {
+	key := strings.SplitN(c.form.Key, "+", 3)
+	if len(key) == 3 && key[1] != strings.ToLower(key[1]) { // the key's hash is read whatever its case
+		c.r.problem("format is not as it was written: the key's hash")
+	}
 	want, _ := json.Marshal(c.form)
 	if have, err := os.ReadFile(filepath.Join(c.dir, "format")); err != nil || string(have) != string(want)+"\n" {
 		c.r.problem("format is not as it was written")

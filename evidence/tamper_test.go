@@ -530,6 +530,28 @@ func (m *image) bitTrial(t *testing.T, rnd *rand.Rand, public bool) (what, wrong
 	return fmt.Sprintf("bit of byte %d of %s", at, name), m.judged(dir, public, first, name)
 }
 
+// Every byte of the file that says what the log is: another letter, or the same one in another case.
+func TestEveryByteOfFormatIsFoundAndNamed(t *testing.T) {
+	m := madeLog(t, 50, 5000)
+	format, err := os.ReadFile(filepath.Join(m.dir, "format"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range format {
+		for _, bit := range []int{at % 5, 5} {
+			b := bytes.Clone(format)
+			b[at] ^= 1 << bit
+			dir := m.beside(t, "format")
+			lay(t, dir, "format", b)
+			r, err := Check(dir, CheckOptions{Public: true})
+			if said := fmt.Sprint(err, r.Problems); err == nil && r.OK() || !strings.Contains(said, "format") {
+				t.Errorf("bit %d of byte %d: %s", bit, at, said)
+			}
+			_ = os.RemoveAll(dir)
+		}
+	}
+}
+
 // judged checks a folder that must be found wrong: at a leaf, or by a word.
 func (m *image) judged(dir string, public bool, leaf int64, word string) string {
 	r, err := Check(dir, CheckOptions{Public: public})

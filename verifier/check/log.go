@@ -45,7 +45,7 @@ func Log(dir fs.FS, o Options) (Result, error) {
 	if c.point, c.earlier, ok = r.head(string(note), form.Key, o); !ok {
 		return r, nil
 	}
-	r.wrong(form.Origin != c.point.Origin, "the folder says that it is %s, the checkpoint is of %s", form.Origin, c.point.Origin)
+	r.wrong(form.Origin != c.point.Origin, "the file format says that it is %s, the checkpoint is of %s", form.Origin, c.point.Origin)
 	c.compare()
 	for n := 0; err == nil && c.at < c.point.Size; n++ {
 		var f fs.File
