@@ -99,6 +99,26 @@ func TestWhatIsEvictedIsOfLeastUse(t *testing.T) {
 	}
 }
 
+func TestKeysDifferInEveryField(t *testing.T) {
+	k := key{a: decode.Addr{1, 9: 2}, b: decode.Addr{3, 9: 4}, portA: 5, portB: 6, vlan: 7, proto: 8, version: 9}
+	if o := k; !k.is(&o) {
+		t.Error("a key is not itself")
+	}
+	for at := range 2 * len(k.a) {
+		o := k
+		[2]*decode.Addr{&o.a, &o.b}[at/len(k.a)][at%len(k.a)] ^= 1
+		if k.is(&o) {
+			t.Errorf("byte %d of the addresses is not compared", at)
+		}
+	}
+	for i, change := range []func(*key){func(o *key) { o.portA++ }, func(o *key) { o.portB++ }, func(o *key) { o.vlan++ }, func(o *key) { o.proto++ }, func(o *key) { o.version++ }} {
+		o := k
+		if change(&o); k.is(&o) {
+			t.Errorf("field %d is not compared", i)
+		}
+	}
+}
+
 // The table's slots against a map of Go's, while flows come and go and the table grows.
 func TestSlotsAgainstAMap(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
