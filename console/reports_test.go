@@ -63,6 +63,9 @@ func TestReportsOfMonths(t *testing.T) {
 	if r := ask("2026-01"); r.Figures.Observed != 1 || r.Title != "January 2026" {
 		t.Errorf("%s: %d observed", r.Title, r.Figures.Observed)
 	}
+	if r := ask("2025-12"); r.Title != "December 2025" || r.Figures.Observed != 2 {
+		t.Errorf("asked for another month of the same log: %s, %d observed", r.Title, r.Figures.Observed)
+	}
 	all, err := months(dir)
 	if want := []month{{"2026-01", "January 2026", false}, {"2025-12", "December 2025", true}}; err != nil || len(all) != 2 || all[0] != want[0] || all[1] != want[1] {
 		t.Errorf("%v %v, expected %v", all, err, want)

@@ -84,8 +84,9 @@ func TestWhatIsEvictedIsOfLeastUse(t *testing.T) {
 	if len(tb.doomed) != evictTake-1 || ended[0] != Closed {
 		t.Fatalf("%d wait, ended as %v", len(tb.doomed), ended)
 	}
-	spared := tb.at(tb.doomed[len(tb.doomed)-1].index)
+	spared, pinned := tb.at(tb.doomed[len(tb.doomed)-1].index), tb.at(tb.doomed[len(tb.doomed)-2].index)
 	tb.Update(spared, udp(1, 2, 1, 53, 4*sec), ToServer)
+	tb.Pin(pinned)
 	for i := range 15 {
 		tb.Lookup(udp(3, 2, uint16(i+2), 53, 3*sec))
 	}
@@ -93,6 +94,9 @@ func TestWhatIsEvictedIsOfLeastUse(t *testing.T) {
 		if s != Closed {
 			t.Errorf("eviction %d took a flow in state %d while there were closed ones", i, s)
 		}
+	}
+	if !pinned.live || pinned.First >= 3*sec {
+		t.Error("one that was pinned since was evicted")
 	}
 	if !spared.live || spared.Last != 4*sec || len(ended) != 16 {
 		t.Errorf("one that had a packet since was evicted, or %d are not 16", len(ended))
