@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dejpha/dejpha/evidence/leaves"
+	"github.com/dejpha/dejpha/evidence/segment"
 )
 
 // Report is what a check of the files alone found.
@@ -154,10 +155,10 @@ type checker struct {
 	table    [32]byte // the same
 	hashes   [tileLevels]*bytesCheck
 	offsets  *bytesCheck
-	slots    *window
-	opened   records // private parts
-	kept     records // packets
-	public   bool    // private parts and packets stay closed
+	slots    *segment.Window
+	opened   segment.Records // private parts
+	kept     segment.Records // packets
+	public   bool            // private parts and packets stay closed
 	earlier  []Checkpoint
 	held     int64 // leaves under the largest earlier checkpoint that the entries lead to
 	differs  int64 // the first leaf whose hash tile0 does not hold, -1: none
@@ -165,7 +166,7 @@ type checker struct {
 
 // bytesCheck compares a derived file with what it must hold, as that is computed.
 type bytesCheck struct {
-	w    *window
+	w    *segment.Window
 	name string
 	bad  bool
 	n    int64
@@ -187,7 +188,7 @@ func CheckAll(dir, key string) (Report, error) { return Check(dir, CheckOptions{
 func Check(dir string, opt CheckOptions) (Report, error) {
 	r := Report{Counters: map[uint16]uint64{}, Public: opt.Public}
 	c := &checker{dir: dir, r: &r, lastAt: -1, differs: -1, cells: map[int64]int{}, erasures: map[int64]bool{}, retained: map[string]bool{},
-		public: opt.Public, words: wordReader{dir: dir}, opened: records{dir: filepath.Join(dir, "private")}, kept: records{dir: filepath.Join(dir, "packets")}}
+		public: opt.Public, words: wordReader{dir: dir}, opened: segment.Records{Dir: filepath.Join(dir, "private")}, kept: segment.Records{Dir: filepath.Join(dir, "packets")}}
 	var err error
 	if c.form, err = readFormat(dir); err != nil {
 		var damaged *CorruptError
@@ -209,7 +210,7 @@ func Check(dir string, opt CheckOptions) (Report, error) {
 	c.witnessed(key)
 	c.openDerived()
 	defer c.closeDerived()
-	end, err := scan(filepath.Join(dir, "entries"), c.leaf)
+	end, err := segment.Scan(filepath.Join(dir, "entries"), c.leaf)
 	if err != nil {
 		return r, err
 	}
@@ -250,8 +251,8 @@ func (c *checker) witnessed(key string) {
 }
 
 func (c *checker) openDerived() {
-	open := func(name string) *window {
-		w, err := openWindow(filepath.Join(c.dir, name))
+	open := func(name string) *segment.Window {
+		w, err := segment.OpenWindow(filepath.Join(c.dir, name))
 		if err != nil {
 			c.r.problem("%s cannot be read", name)
 		}
@@ -269,11 +270,11 @@ func (c *checker) openDerived() {
 
 func (c *checker) closeDerived() {
 	for _, x := range append(c.hashes[:], c.offsets) {
-		x.w.close()
+		x.w.Close()
 	}
-	c.slots.close()
-	c.opened.w.close()
-	c.kept.w.close()
+	c.slots.Close()
+	c.opened.Close()
+	c.kept.Close()
 }
 
 // expect compares the next bytes of a derived file; false where they begin to differ.
@@ -281,7 +282,7 @@ func (x *bytesCheck) expect(want []byte) bool {
 	if x.w == nil || x.bad {
 		return true
 	}
-	x.bad = !bytes.Equal(x.w.get(x.n, int64(len(want))), want)
+	x.bad = !bytes.Equal(x.w.Get(x.n, int64(len(want))), want)
 	x.n += int64(len(want))
 	return !x.bad
 }
@@ -543,7 +544,7 @@ func (c *checker) packets(i int64, s slot, hash string) {
 		c.notRerun(i)
 		return
 	}
-	b, err := c.kept.read(s.packets-1, i)
+	b, err := c.kept.Read(s.packets-1, i)
 	if errors.Is(err, os.ErrNotExist) {
 		c.withheld = append(c.withheld, i)
 		return
@@ -561,12 +562,12 @@ func (c *checker) notRerun(i int64) {
 	}
 }
 
-func (c *checker) finish(end scanned) {
-	c.locate(end.size)
-	if end.bad && end.size >= c.point.Size {
+func (c *checker) finish(end segment.Scanned) {
+	c.locate(end.Size)
+	if end.Bad && end.Size >= c.point.Size {
 		c.gap("broken bytes past the checkpoint: nothing there was acknowledged")
 	}
-	if c.slots != nil && c.slots.size < c.point.Size*slotBytes {
+	if c.slots != nil && c.slots.Size() < c.point.Size*slotBytes {
 		c.r.problem("seeds is too short")
 	}
 	if c.point.Size > 0 && c.lastType != leaves.TypeTotals {
@@ -615,8 +616,9 @@ func (c *checker) allowed(i int64) bool {
 		if pos == 0 {
 			return true
 		}
-		_, err := os.Stat(segmentName(filepath.Join(c.dir, name), int((pos-1)>>positionShift)))
-		return err == nil || c.retained[fmt.Sprintf("%s/%06d", name, int((pos-1)>>positionShift))]
+		n, _ := segment.Place(pos - 1)
+		_, err := os.Stat(segment.Name(filepath.Join(c.dir, name), n))
+		return err == nil || c.retained[fmt.Sprintf("%s/%06d", name, n)]
 	}
 	return gone("private", s.private) && gone("packets", s.packets)
 }

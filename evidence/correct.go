@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/dejpha/dejpha/evidence/leaves"
+	"github.com/dejpha/dejpha/evidence/segment"
 )
 
 // ReasonMost is how long the reason of a correction may be, bytes.
@@ -131,7 +132,7 @@ func (l *Log) leafAt(leaf int64) (found []byte, err error) {
 	if found, err = ReadLeaf(l.dir, leaf); err == nil {
 		return found, nil
 	}
-	_, err = scan(filepath.Join(l.dir, "entries"), func(i int64, _ uint64, b []byte) error {
+	_, err = segment.Scan(filepath.Join(l.dir, "entries"), func(i int64, _ uint64, b []byte) error {
 		if i < leaf {
 			return nil
 		}

@@ -121,7 +121,7 @@ func TestWalk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.entries.limit = 4096
+	l.entries.Limit = 4096
 	if _, err := fill(l, 400); err != nil {
 		t.Fatal(err)
 	}

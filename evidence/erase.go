@@ -10,6 +10,7 @@ import (
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence/leaves"
+	"github.com/dejpha/dejpha/evidence/segment"
 )
 
 // slot is one leaf's line in the file seeds.
@@ -56,7 +57,7 @@ func readPrivate(dir string, leaf int64, words *wordReader) (Private, *attack.Re
 	if s.private == 0 || s.erased() {
 		return Private{}, nil, ErrErased
 	}
-	sealed, err := readRecord(filepath.Join(dir, "private"), s.private-1, leaf)
+	sealed, err := segment.ReadRecord(filepath.Join(dir, "private"), s.private-1, leaf)
 	if errors.Is(err, os.ErrNotExist) {
 		return Private{}, nil, ErrErased
 	}
@@ -75,7 +76,7 @@ func ReadPackets(dir string, leaf int64) ([]byte, error) {
 	if s.packets == 0 || s.erased() {
 		return nil, ErrErased
 	}
-	b, err := readRecord(filepath.Join(dir, "packets"), s.packets-1, leaf)
+	b, err := segment.ReadRecord(filepath.Join(dir, "packets"), s.packets-1, leaf)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, ErrErased
 	}
@@ -108,7 +109,7 @@ func readRecordOf(dir string, leaf int64, words *wordReader) (attack.Record, err
 // origin, no target.
 func Sealed(dir string, from int64, do func(r attack.Record, erased bool) error) error {
 	words := &wordReader{dir: dir}
-	_, err := scan(filepath.Join(dir, "entries"), func(i int64, _ uint64, b []byte) error {
+	_, err := segment.Scan(filepath.Join(dir, "entries"), func(i int64, _ uint64, b []byte) error {
 		if i < from {
 			return nil
 		}
@@ -201,9 +202,7 @@ func PacketsLeft(dir string, leaf int64) bool {
 	if err != nil || !s.erased() || s.packets == 0 {
 		return false
 	}
-	pos := s.packets - 1
-	path, offset := segmentName(filepath.Join(dir, "packets"), int(pos>>positionShift)), int64(pos&(1<<positionShift-1))
-	n, err := recordSize(path, offset, leaf)
+	path, from, n, err := segment.FindRecord(filepath.Join(dir, "packets"), s.packets-1, leaf)
 	if err != nil {
 		return false
 	}
@@ -213,7 +212,7 @@ func PacketsLeft(dir string, leaf int64) bool {
 	}
 	defer f.Close()
 	b := make([]byte, n)
-	_, err = f.ReadAt(b, offset+16)
+	_, err = f.ReadAt(b, from)
 	return err == nil && len(bytes.Trim(b, "\x00")) > 0
 }
 
@@ -251,14 +250,12 @@ func (l *Log) Erase(leaf, now int64, why string) error {
 	if s.packets == 0 {
 		return nil
 	}
-	pos := s.packets - 1
-	path, offset := segmentName(l.packets.dir, int(pos>>positionShift)), int64(pos&(1<<positionShift-1))
-	n, err := recordSize(path, offset, leaf)
+	path, from, n, err := segment.FindRecord(l.packets.Dir, s.packets-1, leaf)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil // gone by retention
 	}
 	if err != nil {
 		return fmt.Errorf("packets of leaf %d: %w", leaf, err)
 	}
-	return l.keep(l.disk.Overwrite(path, offset+16, make([]byte, n)))
+	return l.keep(l.disk.Overwrite(path, from, make([]byte, n)))
 }

@@ -70,8 +70,8 @@ func (c *checker) derived(i int64, pos uint64, b []byte) {
 // whoever changed one without the other has shown where.
 func (c *checker) locate(read int64) {
 	for _, x := range append(c.hashes[:], c.offsets) {
-		if x.w != nil && x.n < x.w.size && c.r.Beyond == 0 && read >= c.point.Size {
-			c.r.problem("%s is longer than the entries need: %d bytes of %d", x.name, x.n, x.w.size)
+		if x.w != nil && x.n < x.w.Size() && c.r.Beyond == 0 && read >= c.point.Size {
+			c.r.problem("%s is longer than the entries need: %d bytes of %d", x.name, x.n, x.w.Size())
 		}
 	}
 	signed := read >= c.point.Size && c.tree.root() == c.point.Root
@@ -100,7 +100,7 @@ func (c *checker) between() string {
 func (c *checker) tileRoot() (root tlog.Hash) {
 	var t tree
 	for w := c.hashes[0].w; t.size < c.point.Size; {
-		b := w.get(t.size*tlog.HashSize, tlog.HashSize)
+		b := w.Get(t.size*tlog.HashSize, tlog.HashSize)
 		if len(b) < tlog.HashSize {
 			return root
 		}
@@ -140,7 +140,7 @@ func (c *checker) slot(i int64) []byte {
 	if c.slots == nil {
 		return nil
 	}
-	if b := c.slots.get(i*slotBytes, slotBytes); len(b) == slotBytes {
+	if b := c.slots.Get(i*slotBytes, slotBytes); len(b) == slotBytes {
 		return b
 	}
 	return nil

@@ -27,6 +27,7 @@ import (
 	"github.com/dejpha/dejpha/evidence/compact"
 	"github.com/dejpha/dejpha/evidence/durable"
 	"github.com/dejpha/dejpha/evidence/leaves"
+	"github.com/dejpha/dejpha/evidence/segment"
 )
 
 // Kind of a log, fixed at its creation.
@@ -98,10 +99,10 @@ type Log struct {
 	disk    *durable.Disk
 	lock    *durable.Lock
 	signer  note.Signer
-	entries *store
-	private *store
-	packets *store
-	words   *store
+	entries *segment.Store
+	private *segment.Store
+	packets *segment.Store
+	words   *segment.Store
 	wordAt  map[string]uint64 // texts that are held once
 	slots   *durable.Append
 	offsets *durable.Append
@@ -321,13 +322,13 @@ func (l *Log) hide(p *Private, stored []byte, packetsAt uint64) (private, incide
 const earlyBytes = 256 << 10
 
 // put stores a record of the next leaf.
-func (l *Log) put(s *store, b []byte) (uint64, error) {
-	pos, err := s.record(l.tree.size, b)
-	if pos&(1<<positionShift-1) == 0 {
-		s.began = l.time
+func (l *Log) put(s *segment.Store, b []byte) (uint64, error) {
+	pos, err := s.Record(l.tree.size, b)
+	if _, offset := segment.Place(pos); offset == 0 {
+		s.Began = l.time
 	}
-	if err == nil && len(s.buf) >= earlyBytes {
-		err = s.write()
+	if err == nil && s.Buffered() >= earlyBytes {
+		err = s.Write()
 	}
 	return pos, err
 }
@@ -527,12 +528,12 @@ func (l *Log) append(b []byte) error {
 	if len(b) > leaves.EntryMax {
 		return l.keep(fmt.Errorf("leaf of %d bytes", len(b)))
 	}
-	if l.entries.full() { // the old file is synced when the new one begins: what its leaves hide must be safe by then
+	if l.entries.Full() { // the old file is synced when the new one begins: what its leaves hide must be safe by then
 		if l.keep(l.write()) != nil {
 			return l.err
 		}
 	}
-	pos, err := l.entries.entry(b)
+	pos, err := l.entries.Entry(b)
 	if l.keep(err) != nil {
 		return l.err
 	}
@@ -622,13 +623,13 @@ func (l *Log) flush(flags uint16) ([]attack.Record, error) {
 func (l *Log) write() error {
 	l.settle()
 	l.slotsUpTo(l.tree.size)
-	if err := errors.Join(l.words.write(), l.packets.write(), l.private.write(), writeOut(l.slots, &l.slotBuf),
-		l.entries.write(), writeOut(l.offsets, &l.offsetBuf)); err != nil {
+	if err := errors.Join(l.words.Write(), l.packets.Write(), l.private.Write(), segment.WriteOut(l.slots, &l.slotBuf),
+		l.entries.Write(), segment.WriteOut(l.offsets, &l.offsetBuf)); err != nil {
 		return err
 	}
-	files := []*durable.Append{l.words.file, l.packets.file, l.private.file, l.slots, l.entries.file, l.offsets}
+	files := []*durable.Append{l.words.File, l.packets.File, l.private.File, l.slots, l.entries.File, l.offsets}
 	for i, f := range l.tiles {
-		if err := writeOut(f, &l.tileBuf[i]); err != nil {
+		if err := segment.WriteOut(f, &l.tileBuf[i]); err != nil {
 			return err
 		}
 		files = append(files, f)
@@ -701,9 +702,9 @@ func (l *Log) Abandon() {
 // letGo closes what is open.
 func (l *Log) letGo() {
 	files := append([]*durable.Append{l.slots, l.offsets}, l.tiles[:]...)
-	for _, s := range []*store{l.entries, l.private, l.packets, l.words} {
+	for _, s := range []*segment.Store{l.entries, l.private, l.packets, l.words} {
 		if s != nil {
-			files = append(files, s.file)
+			files = append(files, s.File)
 		}
 	}
 	for _, f := range files {

@@ -18,6 +18,7 @@ import (
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence/durable"
 	"github.com/dejpha/dejpha/evidence/leaves"
+	"github.com/dejpha/dejpha/evidence/segment"
 )
 
 const t0 = int64(1_700_000_000e9)
@@ -360,7 +361,7 @@ func TestEraseAndRetain(t *testing.T) {
 	if _, err := ReadRecord(dir, r.Evidence.Leaf); !errors.Is(err, ErrErased) {
 		t.Errorf("erased record: %v", err)
 	}
-	if b, _ := os.ReadFile(segmentName(filepath.Join(dir, "packets"), 0)); bytes.Contains(b, []byte("packets")) {
+	if b, _ := os.ReadFile(segment.Name(filepath.Join(dir, "packets"), 0)); bytes.Contains(b, []byte("packets")) {
 		t.Error("the packets are still there")
 	}
 	if rep := whole(t, dir); rep.Attacks != 1 || rep.Erased != 1 || rep.NotRerun != 1 {

@@ -7,29 +7,30 @@ import (
 	"path/filepath"
 
 	"github.com/dejpha/dejpha/attack"
+	"github.com/dejpha/dejpha/evidence/segment"
 )
 
 // Opener opens attacks' private parts one after the other, as a walk over the leaves needs them: files stay open between
 // them. One owner; no locks.
 type Opener struct {
-	seeds *window
-	parts records
+	seeds *segment.Window
+	parts segment.Records
 	words wordReader
 }
 
 // NewOpener opens those of a folder.
 func NewOpener(dir string) (*Opener, error) {
-	seeds, err := openWindow(filepath.Join(dir, "seeds"))
+	seeds, err := segment.OpenWindow(filepath.Join(dir, "seeds"))
 	if err != nil {
 		return nil, fmt.Errorf("reading seeds: %w", err)
 	}
-	return &Opener{seeds, records{dir: filepath.Join(dir, "private")}, wordReader{dir: dir}}, nil
+	return &Opener{seeds, segment.Records{Dir: filepath.Join(dir, "private")}, wordReader{dir: dir}}, nil
 }
 
 // Open is the record of an attack's leaf, without its story, held to what the leaf committed to. ErrErased when it was
 // erased or fell to retention; else a CorruptError.
 func (o *Opener) Open(leaf int64, x *AttackLeaf) (*attack.Record, error) {
-	_, p, r, err := unhide(o.seeds.get(leaf*slotBytes, slotBytes), &o.parts, &o.words, leaf, x.Private)
+	_, p, r, err := unhide(o.seeds.Get(leaf*slotBytes, slotBytes), &o.parts, &o.words, leaf, x.Private)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, ErrErased
 	} else if err != nil {
@@ -48,7 +49,7 @@ func (o *Opener) Open(leaf int64, x *AttackLeaf) (*attack.Record, error) {
 
 // unhide opens what a leaf's line in seeds leads to, and holds it to what the leaf committed to. ErrErased: it was erased;
 // os.ErrNotExist: its file fell to retention; else a CorruptError.
-func unhide(line []byte, parts *records, words *wordReader, leaf int64, want [32]byte) (s slot, p Private, r *attack.Record, err error) {
+func unhide(line []byte, parts *segment.Records, words *wordReader, leaf int64, want [32]byte) (s slot, p Private, r *attack.Record, err error) {
 	wrong := func(what string) error { return &CorruptError{fmt.Sprintf("leaf %d: %s", leaf, what)} }
 	if len(line) < slotBytes {
 		return s, p, nil, wrong("its line in seeds is missing")
@@ -58,7 +59,7 @@ func unhide(line []byte, parts *records, words *wordReader, leaf int64, want [32
 	} else if s.private == 0 {
 		return s, p, nil, wrong("its private part is missing")
 	}
-	sealed, err := parts.read(s.private-1, leaf)
+	sealed, err := parts.Read(s.private-1, leaf)
 	if errors.Is(err, os.ErrNotExist) {
 		return s, p, nil, os.ErrNotExist
 	}
@@ -73,6 +74,6 @@ func unhide(line []byte, parts *records, words *wordReader, leaf int64, want [32
 
 // Close gives the files back.
 func (o *Opener) Close() {
-	o.seeds.close()
-	o.parts.w.close()
+	o.seeds.Close()
+	o.parts.Close()
 }

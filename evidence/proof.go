@@ -10,6 +10,7 @@ import (
 
 	"github.com/dejpha/dejpha/evidence/compact"
 	"github.com/dejpha/dejpha/evidence/leaves"
+	"github.com/dejpha/dejpha/evidence/segment"
 )
 
 // Proof shows that one leaf is in the log: whoever holds the log's key can check it without the log.
@@ -155,18 +156,15 @@ func Walk(dir string, from int64, do func(index int64, leaf []byte) (more bool))
 	if _, err := f.ReadAt(b[:], from/bundle*8); err != nil {
 		return fmt.Errorf("reading offsets: %w", err)
 	}
-	at := scanned{size: from / bundle * bundle, pos: be.Uint64(b[:])}
-	entries, first := filepath.Join(dir, "entries"), int(at.pos>>positionShift)
-	list, err := segments(entries)
+	at := segment.Scanned{Size: from / bundle * bundle, Pos: be.Uint64(b[:])}
+	entries := filepath.Join(dir, "entries")
+	first, skip := segment.Place(at.Pos)
+	list, err := segment.List(entries)
 	if err != nil {
 		return err
 	}
 	for n := first; n == first || n < len(list); n++ {
-		skip := int64(0)
-		if n == first {
-			skip = int64(at.pos & (1<<positionShift - 1))
-		}
-		err := scanFile(segmentName(entries, n), skip, &at, func(i int64, _ uint64, entry []byte) error {
+		err := segment.ScanFile(segment.Name(entries, n), skip, &at, func(i int64, _ uint64, entry []byte) error {
 			if i >= from && !do(i, entry) {
 				return errEnough
 			}
@@ -178,13 +176,13 @@ func Walk(dir string, from int64, do func(index int64, leaf []byte) (more bool))
 		if err != nil {
 			return err
 		}
-		if at.bad {
+		if at.Bad {
 			break
 		}
-		at.pos = uint64(n+1) << positionShift
+		at.Pos, skip = segment.Position(n+1, 0), 0
 	}
-	if at.bad || at.size <= from {
-		return &CorruptError{fmt.Sprintf("leaf %d cannot be read", max(at.size, from))}
+	if at.Bad || at.Size <= from {
+		return &CorruptError{fmt.Sprintf("leaf %d cannot be read", max(at.Size, from))}
 	}
 	return nil
 }

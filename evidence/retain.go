@@ -1,13 +1,12 @@
 package evidence
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
 	"github.com/dejpha/dejpha/evidence/leaves"
+	"github.com/dejpha/dejpha/evidence/segment"
 )
 
 // Limit is how much of one store is kept; 0 sets no limit.
@@ -34,7 +33,7 @@ func (l *Log) Retain(keep Keep, now int64) error {
 	}
 	for _, x := range []struct {
 		name string
-		s    *store
+		s    *segment.Store
 		most Limit
 	}{{"packets", l.packets, keep.Packets}, {"private", l.private, keep.Private}} {
 		if x.most == (Limit{}) {
@@ -47,32 +46,32 @@ func (l *Log) Retain(keep Keep, now int64) error {
 	return nil
 }
 
-func (l *Log) retain(name string, s *store, most Limit, now uint64) error {
+func (l *Log) retain(name string, s *segment.Store, most Limit, now uint64) error {
 	if l.ripe(s, most, now) {
-		if l.keep(s.roll()) != nil {
+		if l.keep(s.Roll()) != nil {
 			return l.err
 		}
 	}
-	list, err := segments(s.dir)
+	list, err := segment.List(s.Dir)
 	if err != nil {
 		return err
 	}
 	total := int64(0)
 	for _, n := range list {
-		info, err := os.Stat(segmentName(s.dir, n))
+		info, err := os.Stat(segment.Name(s.Dir, n))
 		if err != nil {
-			return fmt.Errorf("reading %s: %w", s.dir, err)
+			return fmt.Errorf("reading %s: %w", s.Dir, err)
 		}
 		total += info.Size()
 	}
 	for i, n := range list {
-		path := segmentName(s.dir, n)
+		path := segment.Name(s.Dir, n)
 		info, err := os.Stat(path)
-		if err != nil || n == s.number {
+		if err != nil || n == s.Number {
 			break // the newest stays
 		}
 		full := most.Bytes > 0 && total > most.Bytes
-		if !full && (most.Age <= 0 || !l.older(path, segmentName(s.dir, list[i+1]), most.Age, now)) {
+		if !full && (most.Age <= 0 || !l.older(path, segment.Name(s.Dir, list[i+1]), most.Age, now)) {
 			break // the files after it are newer
 		}
 		if err := l.drop(path, fmt.Sprintf("%s/%06d", name, n), now); err != nil {
@@ -84,17 +83,17 @@ func (l *Log) retain(name string, s *store, most Limit, now uint64) error {
 }
 
 // ripe says whether the file in hand shall be followed by a new one.
-func (l *Log) ripe(s *store, most Limit, now uint64) bool {
-	if s.empty() {
+func (l *Log) ripe(s *segment.Store, most Limit, now uint64) bool {
+	if s.Empty() {
 		return false
 	}
-	if most.Bytes > 0 && s.file.Size() >= most.Bytes/rollParts {
+	if most.Bytes > 0 && s.File.Size() >= most.Bytes/rollParts {
 		return true
 	}
-	if s.began == 0 { // of an earlier run
-		s.began = l.timeOf(firstLeaf(segmentName(s.dir, s.number)))
+	if s.Began == 0 { // of an earlier run
+		s.Began = l.timeOf(segment.FirstLeaf(segment.Name(s.Dir, s.Number)))
 	}
-	return most.Age > 0 && now-min(now, s.began) > uint64((most.Age/rollParts).Microseconds())
+	return most.Age > 0 && now-min(now, s.Began) > uint64((most.Age/rollParts).Microseconds())
 }
 
 // drop logs the deletion durably, then deletes: whatever a crash leaves undone is then named.
@@ -111,9 +110,9 @@ func (l *Log) drop(path, name string, now uint64) error {
 // older says whether even a file's last record is older than age. It is not newer than the next file's first one,
 // which is quickly read.
 func (l *Log) older(path, next string, age time.Duration, now uint64) bool {
-	leaf := firstLeaf(next)
+	leaf := segment.FirstLeaf(next)
 	if leaf < 0 {
-		leaf = lastLeaf(path)
+		leaf = segment.LastLeaf(path)
 	}
 	return now-min(now, l.timeOf(leaf)) > uint64(age.Microseconds())
 }
@@ -135,48 +134,4 @@ func (l *Log) timeOf(leaf int64) uint64 {
 		}
 	}
 	return l.time
-}
-
-// firstLeaf is the leaf of a file's first record, -1 if there is none.
-func firstLeaf(path string) (leaf int64) {
-	leaf = -1
-	eachRecord(path, func(n int64) bool {
-		leaf = n
-		return false
-	})
-	return leaf
-}
-
-// lastLeaf is the leaf of a file's last record, -1 if there is none.
-func lastLeaf(path string) (leaf int64) {
-	leaf = -1
-	eachRecord(path, func(n int64) bool {
-		leaf = n
-		return true
-	})
-	return leaf
-}
-
-// eachRecord walks the heads of a file's records until more says that it is enough.
-func eachRecord(path string, more func(leaf int64) bool) {
-	f, err := os.Open(path)
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	r := bufio.NewReaderSize(f, 1<<16)
-	var head [16]byte
-	for {
-		if _, err := io.ReadFull(r, head[:]); err != nil {
-			return
-		}
-		if n := int(be.Uint32(head[4:])); n > segmentBytes {
-			return
-		} else if _, err := r.Discard(n); err != nil {
-			return
-		}
-		if !more(int64(be.Uint64(head[8:]))) {
-			return
-		}
-	}
 }

@@ -6,16 +6,18 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/dejpha/dejpha/evidence/segment"
 )
 
 func storeBytes(t *testing.T, dir string) (total int64, files int) {
 	t.Helper()
-	list, err := segments(dir)
+	list, err := segment.List(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range list {
-		info, err := os.Stat(segmentName(dir, n))
+		info, err := os.Stat(segment.Name(dir, n))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,8 +81,8 @@ func TestRetentionBySizeAndAge(t *testing.T) {
 		t.Errorf("packets are kept in %d files", files)
 	}
 	// what is gone without an event is a finding
-	list, _ := segments(filepath.Join(dir, "packets"))
-	if err := os.Remove(segmentName(filepath.Join(dir, "packets"), list[0])); err != nil {
+	list, _ := segment.List(filepath.Join(dir, "packets"))
+	if err := os.Remove(segment.Name(filepath.Join(dir, "packets"), list[0])); err != nil {
 		t.Fatal(err)
 	}
 	if rep, _ := CheckAll(dir, ""); rep.OK() {

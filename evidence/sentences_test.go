@@ -19,6 +19,7 @@ import (
 	"github.com/dejpha/dejpha/evidence/compact"
 	"github.com/dejpha/dejpha/evidence/durable"
 	"github.com/dejpha/dejpha/evidence/leaves"
+	"github.com/dejpha/dejpha/evidence/segment"
 )
 
 // Each test holds the code to a sentence of docs/evidence.md.
@@ -188,7 +189,7 @@ func TestStartTellsHowLongNobodyWatched(t *testing.T) {
 		}
 		end(l)
 		whole(t, dir)
-		_, _ = scan(filepath.Join(dir, "entries"), func(_ int64, _ uint64, b []byte) error {
+		_, _ = segment.Scan(filepath.Join(dir, "entries"), func(_ int64, _ uint64, b []byte) error {
 			if x, err := leaves.DecodeTotals(b); err == nil && x.Flags&leaves.FlagStart != 0 {
 				first = *x
 			}
@@ -254,7 +255,7 @@ func hidden(t *testing.T, dir, name string) {
 	if _, err := os.Stat(filepath.Join(dir, "entries")); err != nil {
 		return // cut before there was any
 	}
-	_, _ = scan(filepath.Join(dir, "entries"), func(i int64, _ uint64, b []byte) error {
+	_, _ = segment.Scan(filepath.Join(dir, "entries"), func(i int64, _ uint64, b []byte) error {
 		if x, err := leaves.DecodeAttack(b); err == nil {
 			if p, err := ReadPrivate(dir, i); err != nil || p[fieldOrigin] == nil || x.Ordinal == 0 {
 				t.Fatalf("%s: leaf %d is on the disk, its private part is not: %v", name, i, err)
@@ -276,7 +277,7 @@ func cutAt(t *testing.T, disk *durable.Disk, limit int64, name string) (fired bo
 	l, err := Open(dir, options(Live, disk))
 	if err == nil {
 		if limit > 0 {
-			l.entries.limit = limit
+			l.entries.Limit = limit
 		}
 		acked, err = fill(l, 12)
 	}
@@ -415,7 +416,7 @@ func TestNothingStaysThatNoLeafNames(t *testing.T) {
 	dir, safe := past(t)
 	entries := filepath.Join(dir, "entries", "000000")
 	var end uint64
-	_, _ = scan(filepath.Dir(entries), func(i int64, pos uint64, b []byte) error {
+	_, _ = segment.Scan(filepath.Dir(entries), func(i int64, pos uint64, b []byte) error {
 		if i == safe {
 			end = pos
 		}
@@ -430,7 +431,7 @@ func TestNothingStaysThatNoLeafNames(t *testing.T) {
 	}
 	for _, name := range []string{"private", "packets"} {
 		leaves := 0
-		eachRecord(filepath.Join(dir, name, "000000"), func(int64) bool { leaves++; return true })
+		segment.EachRecord(filepath.Join(dir, name, "000000"), func(int64) bool { leaves++; return true })
 		if leaves != 3 {
 			t.Errorf("%s: %d records are left, 3 are named", name, leaves)
 		}
@@ -525,7 +526,7 @@ func TestTableOfEachIDIsKept(t *testing.T) {
 	}
 	whole(t, dir)
 	ids := map[[32]byte]bool{}
-	_, _ = scan(filepath.Join(dir, "entries"), func(_ int64, _ uint64, b []byte) error {
+	_, _ = segment.Scan(filepath.Join(dir, "entries"), func(_ int64, _ uint64, b []byte) error {
 		if x, err := leaves.DecodeTotals(b); err == nil {
 			ids[x.TableID] = true
 		}

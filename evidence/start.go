@@ -10,6 +10,7 @@ import (
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence/durable"
 	"github.com/dejpha/dejpha/evidence/leaves"
+	"github.com/dejpha/dejpha/evidence/segment"
 )
 
 // Open makes the log of a folder, or resumes it: what a crash left broken past the last checkpoint is cut and
@@ -57,12 +58,12 @@ func (l *Log) firstRules() (err error) {
 		return nil
 	}
 	dir := filepath.Join(l.dir, "entries")
-	list, err := segments(dir)
+	list, err := segment.List(dir)
 	if err != nil {
 		return err
 	}
 	for _, n := range list {
-		if info, err := os.Stat(segmentName(dir, n)); err != nil || info.Size() > 0 {
+		if info, err := os.Stat(segment.Name(dir, n)); err != nil || info.Size() > 0 {
 			return err
 		}
 	}
@@ -116,8 +117,8 @@ func readFormat(dir string) (f format, err error) {
 }
 
 func (l *Log) openFiles() (err error) {
-	for name, s := range map[string]**store{"entries": &l.entries, "private": &l.private, "packets": &l.packets} {
-		if *s, err = openStore(l.disk, filepath.Join(l.dir, name)); err != nil {
+	for name, s := range map[string]**segment.Store{"entries": &l.entries, "private": &l.private, "packets": &l.packets} {
+		if *s, err = segment.Open(l.disk, filepath.Join(l.dir, name)); err != nil {
 			return err
 		}
 	}
@@ -145,7 +146,7 @@ func (l *Log) resume() error {
 	}
 	atCheckpoint := check.Size == 0
 	last := TotalsLeaf{}
-	end, err := scan(filepath.Join(l.dir, "entries"), func(i int64, pos uint64, b []byte) error {
+	end, err := segment.Scan(filepath.Join(l.dir, "entries"), func(i int64, pos uint64, b []byte) error {
 		if i >= check.Size && (l.opt.discard || !l.complete(i, b)) {
 			return errHalf
 		}
@@ -162,13 +163,13 @@ func (l *Log) resume() error {
 		return nil
 	})
 	if errors.Is(err, errHalf) {
-		end.bad, err = true, nil
+		end.Bad, err = true, nil
 	}
 	if err != nil {
 		return err
 	}
-	if !atCheckpoint || end.size < check.Size {
-		return &CorruptError{fmt.Sprintf("leaf %d cannot be read, the checkpoint signed %d", end.size, check.Size)}
+	if !atCheckpoint || end.Size < check.Size {
+		return &CorruptError{fmt.Sprintf("leaf %d cannot be read, the checkpoint signed %d", end.Size, check.Size)}
 	}
 	return l.mend(check.Size, end, &last)
 }
@@ -201,7 +202,7 @@ func (l *Log) complete(i int64, b []byte) bool {
 	if s.erased() { // what nobody has acknowledged cannot be erased: a torn page
 		return false
 	}
-	sealed, err := readRecord(l.private.dir, s.private-1, i)
+	sealed, err := segment.ReadRecord(l.private.Dir, s.private-1, i)
 	if errors.Is(err, os.ErrNotExist) {
 		return true // retention
 	}
@@ -212,7 +213,7 @@ func (l *Log) complete(i int64, b []byte) bool {
 	if s.packets == 0 {
 		return b[0] != leaves.TypeAttack || p[fieldPackets] == nil
 	}
-	_, err = readRecord(l.packets.dir, s.packets-1, i)
+	_, err = segment.ReadRecord(l.packets.Dir, s.packets-1, i)
 	return err == nil || errors.Is(err, os.ErrNotExist)
 }
 
@@ -273,9 +274,9 @@ func (l *Log) replayed(i int64, b []byte, last *TotalsLeaf) error {
 }
 
 // mend brings every file to the length of the log that was read.
-func (l *Log) mend(safe int64, end scanned, last *TotalsLeaf) error {
-	if end.bad {
-		if err := l.cutEntries(end.pos); err != nil {
+func (l *Log) mend(safe int64, end segment.Scanned, last *TotalsLeaf) error {
+	if end.Bad {
+		if err := l.cutEntries(end.Pos); err != nil {
 			return err
 		}
 	}
@@ -306,25 +307,25 @@ func (l *Log) mend(safe int64, end scanned, last *TotalsLeaf) error {
 }
 
 // trim takes away what a crash left in a store behind its last record that a leaf names: nobody could find it to erase it.
-func (l *Log) trim(s *store, packets bool) error {
-	list, err := segments(s.dir)
+func (l *Log) trim(s *segment.Store, packets bool) error {
+	list, err := segment.List(s.Dir)
 	if err != nil {
 		return err
 	}
-	end := uint64(list[0]) << positionShift
+	end := segment.Position(list[0], 0)
 	last, leaf, err := l.lastNamed(packets)
 	switch {
 	case err != nil:
 		return err
-	case leaf >= 0 && int(last>>positionShift) < list[0]: // it fell to retention
+	case leaf >= 0 && last < end: // it fell to retention
 	case leaf >= 0:
-		b, err := readRecord(s.dir, last, leaf)
+		b, err := segment.ReadRecord(s.Dir, last, leaf)
 		if err != nil {
 			return nil // damage is for a check to tell, not for a start to cut
 		}
 		end = last + 16 + uint64(len(b))
 	}
-	return s.cut(end)
+	return s.Cut(end)
 }
 
 // lastNamed is the last position that the seeds name, of private parts or of packets, and its leaf; -1: none.
@@ -369,12 +370,12 @@ func refit(f *durable.Append, buf *[]byte, safe int64) error {
 // cutEntries keeps the broken bytes in a side file and ends the entries before them.
 func (l *Log) cutEntries(pos uint64) error {
 	if l.opt.discard {
-		return l.entries.cut(pos)
+		return l.entries.Cut(pos)
 	}
-	number, offset := int(pos>>positionShift), int64(pos&(1<<positionShift-1))
+	number, offset := segment.Place(pos)
 	var broken []byte
-	for n := number; n <= l.entries.number; n++ {
-		b, err := os.ReadFile(segmentName(l.entries.dir, n))
+	for n := number; n <= l.entries.Number; n++ {
+		b, err := os.ReadFile(segment.Name(l.entries.Dir, n))
 		if err != nil {
 			return fmt.Errorf("reading broken entries: %w", err)
 		}
@@ -394,5 +395,5 @@ func (l *Log) cutEntries(pos uint64) error {
 	if err := l.disk.Replace(side, broken); err != nil {
 		return err
 	}
-	return l.entries.cut(pos)
+	return l.entries.Cut(pos)
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence/leaves"
+	"github.com/dejpha/dejpha/evidence/segment"
 )
 
 // craft is what a tamperer can do beyond editing a file.
@@ -45,7 +46,7 @@ type image struct {
 const headsKept = 20
 
 // madeLog seals n attacks into many segments, in batches of a thousand.
-func madeLog(t *testing.T, n int, segment int64) *image {
+func madeLog(t *testing.T, n int, limit int64) *image {
 	t.Helper()
 	m := &image{dir: filepath.Join(t.TempDir(), "e"), key: testKey()}
 	opt := options(Live, nil)
@@ -54,7 +55,7 @@ func madeLog(t *testing.T, n int, segment int64) *image {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.entries.limit = segment
+	l.entries.Limit = limit
 	for i := range n {
 		r := record(i % 1350)
 		r.ID, r.ClosedAt, r.Side = uint64(i+1), t0+int64(i)*50e6, [...]string{attack.Inside, attack.Outside}[i%2]
@@ -87,16 +88,16 @@ func madeLog(t *testing.T, n int, segment int64) *image {
 func (m *image) read(t *testing.T) {
 	t.Helper()
 	var tr tree
-	segment := -1
-	end, err := scan(filepath.Join(m.dir, "entries"), func(i int64, pos uint64, b []byte) error {
-		if n := int(pos >> positionShift); n != segment {
-			segment, m.starts = n, append(m.starts, i)
+	number := -1
+	end, err := segment.Scan(filepath.Join(m.dir, "entries"), func(i int64, pos uint64, b []byte) error {
+		if n, _ := segment.Place(pos); n != number {
+			number, m.starts = n, append(m.starts, i)
 		}
 		m.leaves = append(m.leaves, bytes.Clone(b))
 		m.hashes = append(m.hashes, tr.leafHash(b))
 		return nil
 	})
-	if err != nil || end.bad {
+	if err != nil || end.Bad {
 		t.Fatal(err, end)
 	}
 	for i, h := range m.hashes {
@@ -286,7 +287,7 @@ func frames(leaves [][]byte) (out []byte) {
 		at := len(out)
 		out = be.AppendUint16(append(out, 0, 0, 0, 0), uint16(len(b)))
 		out = append(out, b...)
-		be.PutUint32(out[at:], crc32.Checksum(out[at+4:], castagnoli))
+		be.PutUint32(out[at:], crc32.Checksum(out[at+4:], crc32.MakeTable(crc32.Castagnoli)))
 	}
 	return out
 }
@@ -354,11 +355,11 @@ func (m *image) write(t *testing.T, c *change, how craft) string {
 	var tr tree
 	var tiles [tileLevels][]byte
 	var offsets []byte
-	segment, at := -1, uint64(0)
+	number, at := -1, uint64(0)
 	for i, h := range c.hashes {
-		if segment+1 < len(m.starts) && int64(i) == m.starts[segment+1]+cond(segment+1 > first, shift) {
-			segment++
-			at = uint64(segment) << positionShift
+		if number+1 < len(m.starts) && int64(i) == m.starts[number+1]+cond(number+1 > first, shift) {
+			number++
+			at = segment.Position(number, 0)
 		}
 		if i%bundle == 0 {
 			offsets = be.AppendUint64(offsets, at)
@@ -580,7 +581,7 @@ func TestTampering(t *testing.T) {
 	trials := number("DEJPHA_TAMPER", 63)
 	leaves := number("DEJPHA_TAMPER_LEAVES", 8_000)
 	long := leaves > 100_000
-	m := madeLog(t, leaves, min(segmentBytes, int64(leaves)*25))
+	m := madeLog(t, leaves, min(segment.FileBytes, int64(leaves)*25))
 	if r := whole(t, m.dir); r.Size != int64(len(m.leaves)) || len(m.starts) < 4 {
 		t.Fatalf("%d leaves in %d segments", r.Size, len(m.starts))
 	}

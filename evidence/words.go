@@ -2,9 +2,9 @@ package evidence
 
 import (
 	"fmt"
-	"hash/crc32"
-	"os"
 	"path/filepath"
+
+	"github.com/dejpha/dejpha/evidence/segment"
 )
 
 // Texts that come with many attacks, which are the rules' messages, are held once in the store words, framed as entries
@@ -17,21 +17,21 @@ const (
 // openWords reads the texts that are there. After broken bytes, which a crash left, it goes on in a new file.
 func (l *Log) openWords() (err error) {
 	dir := filepath.Join(l.dir, "words")
-	if l.words, err = openStore(l.disk, dir); err != nil {
+	if l.words, err = segment.Open(l.disk, dir); err != nil {
 		return err
 	}
 	l.wordAt = map[string]uint64{}
 	if l.opt.discard {
-		return l.words.roll()
+		return l.words.Roll()
 	}
-	list, err := segments(dir)
+	list, err := segment.List(dir)
 	if err != nil {
 		return err
 	}
-	at := scanned{}
+	at := segment.Scanned{}
 	for _, n := range list {
-		at.pos, at.bad = uint64(n)<<positionShift, false
-		err := scanFile(segmentName(dir, n), 0, &at, func(_ int64, pos uint64, text []byte) error {
+		at.Pos, at.Bad = segment.Position(n, 0), false
+		err := segment.ScanFile(segment.Name(dir, n), 0, &at, func(_ int64, pos uint64, text []byte) error {
 			l.wordAt[string(text)] = pos
 			return nil
 		})
@@ -39,8 +39,8 @@ func (l *Log) openWords() (err error) {
 			return err
 		}
 	}
-	if at.bad {
-		return l.words.roll()
+	if at.Bad {
+		return l.words.Roll()
 	}
 	return nil
 }
@@ -51,7 +51,7 @@ func (l *Log) word(text string) (uint64, bool) {
 	if ok || text == "" || len(text) > wordMax || len(l.wordAt) >= wordsMax {
 		return at, ok
 	}
-	at, err := l.words.entry([]byte(text))
+	at, err := l.words.Entry([]byte(text))
 	if l.keep(err) != nil {
 		return 0, false
 	}
@@ -69,21 +69,11 @@ func (w *wordReader) at(pos uint64) (string, error) {
 	if s, ok := w.got[pos]; ok {
 		return s, nil
 	}
-	f, err := os.Open(segmentName(filepath.Join(w.dir, "words"), int(pos>>positionShift)))
+	b, err := segment.ReadEntry(filepath.Join(w.dir, "words"), pos, wordMax)
 	if err != nil {
 		return "", fmt.Errorf("reading a rule's message: %w", err)
 	}
-	defer f.Close()
-	var b [6 + wordMax]byte
-	n, _ := f.ReadAt(b[:], int64(pos&(1<<positionShift-1)))
-	if n < 6 {
-		return "", errFrame
-	}
-	end := 6 + int(be.Uint16(b[4:]))
-	if end > n || crc32.Checksum(b[4:end], castagnoli) != be.Uint32(b[:]) {
-		return "", errFrame
-	}
-	s := string(b[6:end])
+	s := string(b)
 	if w.got == nil {
 		w.got = map[uint64]string{}
 	}
