@@ -8,8 +8,8 @@ import (
 // Again opens a log anew whose disk had failed, within the same run. What no checkpoint covers is cut, for after a failed
 // sync nothing is known of it, and what the kernel still holds of it may never reach the disk: the caller hands it over
 // again. covered says that the last checkpoint did reach the disk, though its writing failed: then everything handed over
-// before it is sealed, and these are its attacks. The old log is of no use afterwards, unless there is an error: then it
-// may be tried once more.
+// before that flush began is sealed, and these are its attacks. The old log is of no use afterwards, unless there is an
+// error: then it may be tried once more.
 func (l *Log) Again(d *durable.Disk) (n *Log, sealed []attack.Record, covered bool, err error) {
 	l.letGo()
 	opt := l.opt
@@ -26,7 +26,7 @@ func (l *Log) Again(d *durable.Disk) (n *Log, sealed []attack.Record, covered bo
 		return nil, nil, false, err
 	}
 	if covered = n.tree.size > l.safe; covered {
-		sealed = l.pending
+		sealed = l.under.attacks
 	}
 	return n, sealed, covered, nil
 }

@@ -5,64 +5,65 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence/durable"
 )
 
 // A log that is opened anew after a failure holds what its last durable checkpoint signed and not a leaf more, whichever
 // change failed and whether it landed; what it calls covered is under that checkpoint.
 func TestAgainTrustsTheCheckpointAlone(t *testing.T) {
-	cut, covers := 0, 0
-	for _, landed := range []bool{false, true} {
-		for n := 30; ; n++ {
-			dir := filepath.Join(t.TempDir(), "e")
-			disk := durable.Faulty(n, landed)
-			l, err := Open(dir, options(Live, disk))
-			if err != nil {
-				continue
-			}
-			acked, size, failed := 0, int64(0), false
-			for i := range 12 {
-				x := record(i)
-				if failed = l.Seal(&x, []byte(fmt.Sprintf("packets %d", i))) != nil; failed {
-					break
+	for way, flush := range ways {
+		cut, covers := 0, 0
+		for _, landed := range []bool{false, true} {
+			for n := 30; ; n++ {
+				covered, failed := againAfter(t, flush, durable.Faulty(n, landed), fmt.Sprintf("%s, change %d, landed %v", way, n, landed))
+				if !failed {
+					break // no change is left to fail
 				}
-				if i%3 != 2 {
-					continue
+				if covered {
+					covers++
+				} else {
+					cut++
 				}
-				done, err := l.Flush()
-				if failed = err != nil; failed {
-					break
-				}
-				acked, size = acked+len(done), l.Size()
-			}
-			if !failed {
-				break // no change is left to fail
-			}
-			again, sealed, covered, err := l.Again(disk.Again())
-			if err != nil {
-				t.Fatalf("change %d, landed %v: %v", n, landed, err)
-			}
-			point := Checkpoint{}
-			if h, err := ReadHead(dir); err == nil {
-				point = h.Checkpoint
-			}
-			if again.Size() != point.Size || point.Size < size || covered != (point.Size > size) || covered != (len(sealed) > 0) {
-				t.Fatalf("change %d, landed %v: %d leaves, signed %d, acknowledged before %d; covered %v with %d", n, landed, again.Size(), point.Size, size, covered, len(sealed))
-			}
-			if covered {
-				covers++
-			} else {
-				cut++
-			}
-			if _, err := again.Close(); err != nil {
-				t.Fatal(err)
-			}
-			if r := whole(t, dir); r.Attacks != uint64(acked+len(sealed)) {
-				t.Fatalf("change %d, landed %v: %d attacks, acknowledged %d", n, landed, r.Attacks, acked+len(sealed))
 			}
 		}
+		if cut == 0 || covers == 0 {
+			t.Errorf("%s: %d cut, %d covered: a case is missing", way, cut, covers)
+		}
 	}
-	if cut == 0 || covers == 0 {
-		t.Errorf("%d cut, %d covered: a case is missing", cut, covers)
+}
+
+// againAfter seals on a disk that fails and opens the log anew.
+func againAfter(t *testing.T, flush func(*Log) ([]attack.Record, error), disk *durable.Disk, name string) (covered, failed bool) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "e")
+	l, err := Open(dir, options(Live, disk))
+	if err != nil {
+		return false, true
 	}
+	acked, err := fillBy(flush, l, 12)
+	if err == nil {
+		return false, false
+	}
+	done, _ := l.Await()
+	acked = append(acked, done...)
+	safe := l.Safe()
+	again, sealed, covered, err := l.Again(disk.Again())
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	point := Checkpoint{}
+	if h, err := ReadHead(dir); err == nil {
+		point = h.Checkpoint
+	}
+	if again.Size() != point.Size || point.Size < safe || covered != (point.Size > safe) || !covered && len(sealed) > 0 {
+		t.Fatalf("%s: %d leaves, signed %d, acknowledged before %d; covered %v with %d", name, again.Size(), point.Size, safe, covered, len(sealed))
+	}
+	if _, err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r := whole(t, dir); r.Attacks != uint64(len(acked)+len(sealed)) {
+		t.Fatalf("%s: %d attacks, acknowledged %d", name, r.Attacks, len(acked)+len(sealed))
+	}
+	return covered, true
 }

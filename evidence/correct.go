@@ -42,7 +42,7 @@ func (l *Log) Withdraw(list []int64, now int64, why string) error {
 	if l.err != nil {
 		return l.err
 	}
-	if len(l.pending) > 0 {
+	if l.unsettled() {
 		return errPending
 	}
 	if err := CheckReason(why); err != nil {

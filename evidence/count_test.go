@@ -36,7 +36,7 @@ func lossy(t *testing.T, dir string) {
 	// Past the last totals leaf, on the disk and then a crash: a restart must count these again.
 	r := record(1)
 	r.Overflow, r.ClosedAt = true, t0+10e9
-	must(l.Seal(&r, nil), l.Event(CodeCaps, t0+11e9, -1, []byte(`{"observations_forgotten":1,"attacks_merged":0}`), nil), l.write())
+	must(l.Seal(&r, nil), l.Event(CodeCaps, t0+11e9, -1, []byte(`{"observations_forgotten":1,"attacks_merged":0}`), nil), l.syncAll())
 	l.Abandon()
 	l = open(t0 + 611e9) // ten minutes later; the gap event says the same and is not counted again
 	must(l.Totals(Ledger{}, t0+1811e9))

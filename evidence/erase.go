@@ -225,7 +225,7 @@ func (l *Log) Erase(leaf, now int64, why string) error {
 	if l.err != nil {
 		return l.err
 	}
-	if len(l.pending) > 0 {
+	if l.unsettled() {
 		return errPending
 	}
 	s, err := readSlot(l.dir, leaf)

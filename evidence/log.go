@@ -17,6 +17,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -138,6 +139,9 @@ type Log struct {
 	pending     []attack.Record
 	waiting     int64 // ns at which the oldest pending one was sealed
 	dirty       bool
+	under       *flushing       // under way; nil: nothing is
+	told        []attack.Record // acknowledged, and not yet told of
+	spare       []attack.Record // memory for pending ones
 	cutBytes    int64
 	err         error
 }
@@ -283,6 +287,9 @@ func (l *Log) Seal(r *attack.Record, packets []byte) error {
 	if len(l.pending) == 0 {
 		l.waiting = r.ClosedAt
 	}
+	if len(l.pending) == cap(l.pending) { // doubled: append's small steps touch five times the memory
+		l.pending = slices.Grow(l.pending, max(64, len(l.pending)))
+	}
 	l.pending = append(l.pending, *r)
 	return l.append(l.scratch)
 }
@@ -311,9 +318,17 @@ func (l *Log) hide(p *Private, stored []byte, packetsAt uint64) (private, incide
 	l.slotBuf = append(l.slotBuf, seed...)
 	l.slotBuf = be.AppendUint64(l.slotBuf, pos+1)
 	l.slotBuf = be.AppendUint64(l.slotBuf, packetsAt)
-	private, incident, last := p.commit(s, &l.room, l.owed)
+	node, owed := l.tree.owed()
+	beside := node[:]
+	if !owed {
+		beside = nil
+	}
+	private, incident = p.commit(s, &l.room, beside, l.owed)
+	if owed {
+		l.tree.pay(l.room.beside[0], l.toTile)
+	}
 	if len(l.owed) > 0 {
-		l.grow(last)
+		l.grow(l.room.beside[1])
 	}
 	return private, incident, nil
 }
@@ -323,6 +338,7 @@ const earlyBytes = 256 << 10
 
 // put stores a record of the next leaf.
 func (l *Log) put(s *segment.Store, b []byte) (uint64, error) {
+	l.beforeRoll(s)
 	pos, err := s.Record(l.tree.size, b)
 	if _, offset := segment.Place(pos); offset == 0 {
 		s.Began = l.time
@@ -359,6 +375,9 @@ func place(list []string, name string) int {
 
 // family is 4 or 6 for an address, 0 for another text.
 func family(ip string) uint8 {
+	if _, ok := compact.Dotted(ip); ok { // mostly
+		return 4
+	}
 	a, err := netip.ParseAddr(ip)
 	switch {
 	case err != nil:
@@ -413,8 +432,11 @@ func publicPart(r *attack.Record) (AttackLeaf, error) {
 	return x, nil
 }
 
-// techniqueNumber writes T1110.001 as 1110001.
+// techniqueNumber writes T1110.001 as 1110001, and is 0 for what is no technique.
 func techniqueNumber(id string) uint32 {
+	if n := compact.TechniqueNumber(id); n != 0 && n%1000 < 256 { // mostly
+		return uint32(n)
+	}
 	main, sub, _ := strings.Cut(strings.TrimPrefix(id, "T"), ".")
 	n, _ := strconv.ParseUint(main, 10, 16)
 	if sub == "" {
@@ -529,7 +551,8 @@ func (l *Log) append(b []byte) error {
 		return l.keep(fmt.Errorf("leaf of %d bytes", len(b)))
 	}
 	if l.entries.Full() { // the old file is synced when the new one begins: what its leaves hide must be safe by then
-		if l.keep(l.write()) != nil {
+		l.beforeRoll(l.entries)
+		if l.keep(l.syncAll()) != nil {
 			return l.err
 		}
 	}
@@ -550,91 +573,36 @@ func (l *Log) link(b []byte, pos uint64) {
 	if l.tree.size%bundle == 0 {
 		l.offsetBuf = be.AppendUint64(l.offsetBuf, pos)
 	}
-	l.settle()
+	if len(l.owed) > 0 { // else it was hashed beside this one's values, as was a node
+		if node, ok := l.tree.owed(); ok {
+			l.tree.pay(sha256.Sum256(node[:]), l.toTile)
+		}
+		l.grow(sha256.Sum256(l.owed))
+	}
 	l.owed = append(append(l.owed, 0), b...)
 	l.tree.size++
 }
 
-// settle hashes the last leaf, unless the next one's values were hashed beside it.
+// settle hashes what is owed.
 func (l *Log) settle() {
 	if len(l.owed) > 0 {
 		l.grow(sha256.Sum256(l.owed))
 	}
+	l.tree.settle(l.toTile)
 }
 
 // grow puts the last leaf's hash into the tree.
 func (l *Log) grow(h tlog.Hash) {
-	l.tree.grow(h, func(level int, h tlog.Hash) { l.tileBuf[level] = append(l.tileBuf[level], h[:]...) })
+	l.tree.push(h, l.toTile)
 	l.owed = l.owed[:0]
 }
+
+func (l *Log) toTile(level int, h tlog.Hash) { l.tileBuf[level] = append(l.tileBuf[level], h[:]...) }
 
 // root is the head of the tree.
 func (l *Log) root() tlog.Hash {
 	l.settle()
 	return l.tree.root()
-}
-
-// Due says whether the pending attacks should be flushed at now, ns. On recordings only their number counts,
-// so that batches are the same in every run.
-func (l *Log) Due(now int64) bool {
-	if l.opt.Kind == Recording {
-		return len(l.pending) >= batchLeaves
-	}
-	return len(l.pending) >= batchLeaves || len(l.pending) > 0 && now-l.waiting >= batchLive
-}
-
-// Flush makes everything durable under a signed checkpoint and returns the attacks that are acknowledged by
-// it, with their leaves, in the log's order. The slice is valid until the next Seal.
-func (l *Log) Flush() ([]attack.Record, error) {
-	if l.err != nil || !l.dirty {
-		return nil, l.err
-	}
-	return l.flush(0)
-}
-
-func (l *Log) flush(flags uint16) ([]attack.Record, error) {
-	if !l.begun { // leaves that a crash left whole wait for a checkpoint
-		if err := l.begin(l.time); err != nil {
-			return nil, err
-		}
-	}
-	if err := l.totals(flags, l.time); err != nil {
-		return nil, err
-	}
-	if err := l.keep(l.write()); err != nil {
-		return nil, err
-	}
-	c := Checkpoint{l.form.Origin, l.tree.size, l.root()}
-	msg, err := note.Sign(&note.Note{Text: c.text()}, l.signer)
-	if err == nil {
-		err = l.disk.Replace(filepath.Join(l.dir, "checkpoint"), msg)
-	}
-	if l.keep(err) != nil {
-		return nil, l.err
-	}
-	done := l.pending
-	l.safe = c.Size
-	l.pending, l.dirty = l.pending[:0], false
-	return done, nil
-}
-
-// write makes everything durable, for what a signature covers is safe before it. The files wait for the disk at the same
-// time: a leaf that comes to rest before what it hides is cut off at the next start, and was not acknowledged.
-func (l *Log) write() error {
-	l.settle()
-	l.slotsUpTo(l.tree.size)
-	if err := errors.Join(l.words.Write(), l.packets.Write(), l.private.Write(), segment.WriteOut(l.slots, &l.slotBuf),
-		l.entries.Write(), segment.WriteOut(l.offsets, &l.offsetBuf)); err != nil {
-		return err
-	}
-	files := []*durable.Append{l.words.File, l.packets.File, l.private.File, l.slots, l.entries.File, l.offsets}
-	for i, f := range l.tiles {
-		if err := segment.WriteOut(f, &l.tileBuf[i]); err != nil {
-			return err
-		}
-		files = append(files, f)
-	}
-	return l.disk.SyncAll(files...)
 }
 
 // Snapshot keeps the open accounts beside the log, with the log's size.
@@ -685,12 +653,9 @@ func (l *Log) Records(from int64) ([]attack.Record, error) { return Records(l.di
 
 // Close writes a totals leaf that says stop, flushes and gives the folder back.
 func (l *Log) Close() ([]attack.Record, error) {
-	var done []attack.Record
-	if l.err == nil {
-		done, _ = l.flush(leaves.FlagStop)
-	}
+	done, err := l.flush(leaves.FlagStop)
 	l.letGo()
-	return done, l.err
+	return done, err
 }
 
 // Abandon gives the folder back as a crash would: what is not flushed is lost, and the next start is an unclean one.
@@ -701,6 +666,10 @@ func (l *Log) Abandon() {
 
 // letGo closes what is open.
 func (l *Log) letGo() {
+	if f := l.under; f != nil && f.work != nil && f.done != nil {
+		<-f.done
+		f.work = nil
+	}
 	files := append([]*durable.Append{l.slots, l.offsets}, l.tiles[:]...)
 	for _, s := range []*segment.Store{l.entries, l.private, l.packets, l.words} {
 		if s != nil {

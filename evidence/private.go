@@ -8,6 +8,7 @@ import (
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence/compact"
 	"github.com/dejpha/dejpha/evidence/twin"
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 const (
@@ -53,7 +54,7 @@ func commitField(l *twin.List, i int, salt, value []byte) {
 
 // commitment binds all fields under the leaf's seed.
 func (p *Private) commitment(seed []byte) [32]byte {
-	c, _, _ := p.commit(compact.NewSecrets(seed), &room{}, nil)
+	c, _ := p.commit(compact.NewSecrets(seed), &room{})
 	return c
 }
 
@@ -63,11 +64,12 @@ type room struct {
 	opening []byte // of an incident
 	hashed  twin.List
 	key     []byte
+	beside  [2]tlog.Hash // of what was hashed beside the last one
 }
 
-// commit is that, with room for what is hashed, and what an attack's leaf says of its incident. beside is hashed, too,
-// which costs next to nothing.
-func (p *Private) commit(s compact.Secrets, r *room, beside []byte) (private, incident, hash [32]byte) {
+// commit is that, with room for what is hashed, and what an attack's leaf says of its incident. Up to two other messages
+// are hashed beside it, into the room, which costs next to nothing; one without bytes is left out.
+func (p *Private) commit(s compact.Secrets, r *room, beside ...[]byte) (private, incident [32]byte) {
 	var all [1 + (fieldCount+1)*32]byte
 	all[0] = 0x21
 	s.Salts(r.salts[:])
@@ -82,11 +84,21 @@ func (p *Private) commit(s compact.Secrets, r *room, beside []byte) (private, in
 	l.Reset()
 	l.Write(all[:1+fieldCount*32]...)
 	l.End()
-	l.Write(beside...)
-	l.End()
-	var two [2 * 32]byte
-	l.Sums(two[:])
-	return [32]byte(two[:]), incident, [32]byte(two[32:])
+	for _, b := range beside {
+		if len(b) > 0 {
+			l.Write(b...)
+			l.End()
+		}
+	}
+	var sums [3 * 32]byte
+	l.Sums(sums[:])
+	rest := sums[32:]
+	for i, b := range beside {
+		if len(b) > 0 {
+			r.beside[i], rest = tlog.Hash(rest), rest[32:]
+		}
+	}
+	return [32]byte(sums[:]), incident
 }
 
 // append adds the values as they are, each behind its length + 1, or 0 if it is absent.

@@ -28,7 +28,7 @@ func (l *Log) Retain(keep Keep, now int64) error {
 	if l.err != nil {
 		return l.err
 	}
-	if len(l.pending) > 0 {
+	if l.unsettled() {
 		return errPending
 	}
 	for _, x := range []struct {

@@ -270,7 +270,7 @@ func hidden(t *testing.T, dir, name string) {
 
 // cutAt runs a log on a disk that fails, starts it again, and holds it to what it acknowledged. limit, if not 0, is where
 // files of entries end; then what was written before the cut stays written, and its order is looked at, too.
-func cutAt(t *testing.T, disk *durable.Disk, limit int64, name string) (fired bool) {
+func cutAt(t *testing.T, disk *durable.Disk, limit int64, flush func(*Log) ([]attack.Record, error), name string) (fired bool) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "e")
 	var acked []attack.Record
@@ -279,7 +279,7 @@ func cutAt(t *testing.T, disk *durable.Disk, limit int64, name string) (fired bo
 		if limit > 0 {
 			l.entries.Limit = limit
 		}
-		acked, err = fill(l, 12)
+		acked, err = fillBy(flush, l, 12)
 	}
 	if err == nil {
 		return false
@@ -321,14 +321,18 @@ func cutAt(t *testing.T, disk *durable.Disk, limit int64, name string) (fired bo
 
 // A power cut while a new file of entries is begun leaves no leaf whose private part is lost.
 func TestFailBetweenFilesOfEntries(t *testing.T) {
-	for n := 20; cutAt(t, durable.Faulty(n, true), 900, fmt.Sprintf("step %d", n)); n += every(2) {
+	for way, flush := range ways {
+		for n := 20; cutAt(t, durable.Faulty(n, true), 900, flush, fmt.Sprintf("%s, step %d", way, n)); n += every(2) {
+		}
 	}
 }
 
 // A power cut that tears: each file keeps a part of what was not synced, with zeros in it.
 func TestTornAtEveryStep(t *testing.T) {
-	for seed := range uint64(6 / every(6)) {
-		for n := 1; cutAt(t, durable.Torn(n, seed), 0, fmt.Sprintf("step %d seed %d", n, seed)); n++ {
+	for way, flush := range ways {
+		for seed := range uint64(6 / every(6)) {
+			for n := 1; cutAt(t, durable.Torn(n, seed), 0, flush, fmt.Sprintf("%s, step %d, seed %d", way, n, seed)); n++ {
+			}
 		}
 	}
 }
@@ -361,7 +365,7 @@ func past(t *testing.T) (dir string, safe int64) {
 			safe = l.Size()
 		}
 	}
-	if err := l.write(); err != nil {
+	if err := l.syncAll(); err != nil {
 		t.Fatal(err)
 	}
 	l.Abandon()
@@ -752,7 +756,7 @@ func TestATornSeedIsNoErasure(t *testing.T) {
 	if _, err := l.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(l.Seal(&second, nil), l.write()); err != nil {
+	if err := errors.Join(l.Seal(&second, nil), l.syncAll()); err != nil {
 		t.Fatal(err)
 	}
 	l.letGo()

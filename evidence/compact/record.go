@@ -199,6 +199,11 @@ func ownGroup(t *attack.Target) bool {
 	if len(t.IPs) == 0 {
 		return t.Group == ""
 	}
+	if _, ok := Dotted(t.IPs[0]); ok {
+		of := t.IPs[0][:strings.LastIndexByte(t.IPs[0], '.')+1]
+		rest, same := strings.CutPrefix(t.Group, of)
+		return same && rest == "0/24"
+	}
 	ip, err := netip.ParseAddr(t.IPs[0])
 	if err != nil {
 		return t.Group == ""
@@ -245,11 +250,11 @@ func appendAlerts(dst []byte, list []attack.AlertCount, ref func(string) (uint64
 	return dst
 }
 
-// appendTechniques writes T1110.001 as 1110001, and what is not of that form as 0 and its text.
+// appendTechniques writes techniques as numbers, and what is none as 0 and its text.
 func appendTechniques(dst []byte, list []string) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(list)))
 	for _, id := range list {
-		n := techniqueNumber(id)
+		n := TechniqueNumber(id)
 		dst = binary.AppendUvarint(dst, n)
 		if n == 0 {
 			dst = appendText(dst, id)
@@ -258,8 +263,8 @@ func appendTechniques(dst []byte, list []string) []byte {
 	return dst
 }
 
-// techniqueNumber is 0 for what techniqueName does not write again.
-func techniqueNumber(id string) uint64 {
+// TechniqueNumber writes T1110.001 as 1110001, and is 0 for what techniqueName does not write again.
+func TechniqueNumber(id string) uint64 {
 	digits := func(s string) (n uint64) {
 		for i := range len(s) {
 			if s[i] < '0' || s[i] > '9' {
@@ -301,14 +306,13 @@ func appendText(dst []byte, s string) []byte {
 
 // appendAddr writes an address as 4 or 6 and its bytes, and what is not written as the system writes one as 0 and its text.
 func appendAddr(dst []byte, s string) []byte {
+	if b, ok := Dotted(s); ok {
+		return append(append(dst, 4), b[:]...)
+	}
 	var written [64]byte
 	a, err := netip.ParseAddr(s)
-	if err != nil || a.Zone() != "" || a.Is4In6() || string(a.AppendTo(written[:0])) != s {
+	if err != nil || a.Zone() != "" || !a.Is6() || a.Is4In6() || string(a.AppendTo(written[:0])) != s {
 		return appendText(append(dst, 0), s)
-	}
-	if a.Is4() {
-		b := a.As4()
-		return append(append(dst, 4), b[:]...)
 	}
 	b := a.As16()
 	return append(append(dst, 6), b[:]...)

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -25,6 +26,8 @@ var ErrLocked = errors.New("locked by another process")
 
 // Disk changes files durably. After the first failed change every further one fails with the same error.
 type Disk struct {
+	replace sync.Mutex // one file at a time is put in another's place: two that replace the same one share a temporary file
+
 	mu     sync.Mutex
 	err    error // the first failure; sticky
 	faulty bool
@@ -70,6 +73,10 @@ func (d *Disk) Ops() int {
 	return d.ops
 }
 
+// Beside says whether a change may be made while another one waits for the disk. Disks for tests make one after the other,
+// so that which one fails does not depend on the machine.
+func (d *Disk) Beside() bool { return !d.faulty && d.gate == nil && d.refuse == nil }
+
 // do runs one change, or the fault.
 func (d *Disk) do(what string, change func() error) error {
 	d.mu.Lock()
@@ -78,6 +85,12 @@ func (d *Disk) do(what string, change func() error) error {
 		return d.err
 	}
 	d.ops++
+	if d.Beside() {
+		d.mu.Unlock()
+		err := change()
+		d.mu.Lock()
+		return d.after(what, err)
+	}
 	if d.refuse != nil {
 		if err := d.refuse(); err != nil {
 			d.err = fmt.Errorf("%s: %w", what, err)
@@ -86,8 +99,7 @@ func (d *Disk) do(what string, change func() error) error {
 	}
 	cut := d.faulty && d.ops == d.n
 	if !cut || d.landed {
-		if err := change(); err != nil {
-			d.err = fmt.Errorf("%s: %w", what, bare(err))
+		if d.after(what, change()) != nil {
 			return d.err
 		}
 	}
@@ -98,21 +110,30 @@ func (d *Disk) do(what string, change func() error) error {
 			case d.torn != nil:
 				a.tear(d.torn)
 			case !d.landed:
-				_ = a.f.Truncate(a.synced)
+				_ = a.f.Truncate(a.synced.Load())
 			}
 		}
 	}
 	return d.err
 }
 
+// after keeps the first failure.
+func (d *Disk) after(what string, err error) error {
+	if err != nil && d.err == nil {
+		d.err = fmt.Errorf("%s: %w", what, bare(err))
+	}
+	return d.err
+}
+
 // tear keeps a part of what was not synced.
 func (a *Append) tear(r *rand.Rand) {
-	loose := a.size - a.synced
+	safe := a.synced.Load()
+	loose := a.size - safe
 	if loose <= 0 {
 		return
 	}
 	left := r.Int64N(loose + 1)
-	_ = a.f.Truncate(a.synced + left)
+	_ = a.f.Truncate(safe + left)
 	if left == 0 || r.IntN(2) == 0 {
 		return
 	}
@@ -122,7 +143,7 @@ func (a *Append) tear(r *rand.Rand) {
 	}
 	defer f.Close()
 	from := r.Int64N(left)
-	_, _ = f.WriteAt(make([]byte, 1+r.Int64N(left-from)), a.synced+from)
+	_, _ = f.WriteAt(make([]byte, 1+r.Int64N(left-from)), safe+from)
 }
 
 // bare is an error of the system without the path, which what was done names already.
@@ -179,7 +200,7 @@ type Append struct {
 	f      *os.File
 	path   string
 	size   int64
-	synced int64
+	synced atomic.Int64 // so much is safe
 }
 
 // OpenAppend opens or makes a file for appending, for its owner's eyes only; a new one's folder is synced.
@@ -200,7 +221,8 @@ func (d *Disk) openAppend(path string, mode os.FileMode) (*Append, error) {
 		if err != nil {
 			return err
 		}
-		a.f, a.size, a.synced = f, info.Size(), info.Size()
+		a.f, a.size = f, info.Size()
+		a.synced.Store(a.size)
 		if missing != nil {
 			return syncFolder(filepath.Dir(path))
 		}
@@ -232,55 +254,64 @@ func (a *Append) Write(p []byte) (int, error) {
 }
 
 // Sync makes everything written so far safe; nothing is done if it already is.
-func (a *Append) Sync() error {
-	if a.synced == a.size {
-		return nil
-	}
+func (a *Append) Sync() error { return a.d.Hold(a).Sync() }
+
+// sync is the system's; then tells of it, before a fault of the disk cuts.
+func (a *Append) sync(then func()) error {
 	return a.d.do("syncing "+a.path, func() error {
 		if a.d.gate != nil {
 			a.d.gate()
 		}
-		if err := syscall.Fdatasync(int(a.f.Fd())); err != nil {
-			return err
+		err := syscall.Fdatasync(int(a.f.Fd()))
+		if err == nil {
+			then()
 		}
-		a.synced = a.size
-		return nil
+		return err
 	})
 }
 
-// SyncAll is Sync of several files, which wait for the disk at the same time. A disk that is made to fail for tests syncs
-// them one after the other.
-func (d *Disk) SyncAll(files ...*Append) error {
-	loose := slices.DeleteFunc(files, func(a *Append) bool { return a.synced == a.size })
-	if len(loose) < 2 || d.faulty || d.gate != nil || d.refuse != nil {
-		for _, a := range loose {
-			if err := a.Sync(); err != nil {
+// Held is files as long as they were at one moment.
+type Held struct {
+	d     *Disk
+	files []*Append
+	upTo  []int64
+}
+
+// Hold notes how long files are.
+func (d *Disk) Hold(files ...*Append) *Held {
+	h := &Held{d: d, files: slices.DeleteFunc(files, func(a *Append) bool { return a.synced.Load() == a.size })}
+	for _, a := range h.files {
+		h.upTo = append(h.upTo, a.size)
+	}
+	return h
+}
+
+// Sync makes safe what the files held then; they wait for the disk at the same time. From any goroutine: their owner may
+// go on appending to them, and does not close them before it returns.
+func (h *Held) Sync() error {
+	if !h.d.Beside() || len(h.files) == 1 {
+		for i, a := range h.files {
+			if err := a.sync(func() { a.synced.Store(h.upTo[i]) }); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.err != nil {
-		return d.err
-	}
-	d.ops += len(loose)
-	errs := make([]error, len(loose))
 	var wait sync.WaitGroup
-	for i, a := range loose {
+	var failed atomic.Pointer[error]
+	for _, a := range h.files {
 		wait.Go(func() {
-			if err := syscall.Fdatasync(int(a.f.Fd())); err != nil {
-				errs[i] = fmt.Errorf("syncing %s: %w", a.path, err)
+			if err := a.sync(func() {}); err != nil {
+				failed.Store(&err)
 			}
 		})
 	}
 	wait.Wait()
-	if d.err = errors.Join(errs...); d.err != nil {
-		return d.err
+	if err := failed.Load(); err != nil { // the disk's first: it is the same for all
+		return *err
 	}
-	for _, a := range loose {
-		a.synced = a.size
+	for i, a := range h.files {
+		a.synced.Store(h.upTo[i])
 	}
 	return nil
 }
@@ -294,7 +325,8 @@ func (a *Append) Truncate(size int64) error {
 		if err := a.f.Truncate(size); err != nil {
 			return err
 		}
-		a.size, a.synced = size, size
+		a.size = size
+		a.synced.Store(size)
 		return a.f.Sync()
 	})
 }
@@ -309,6 +341,8 @@ func (a *Append) Close() error {
 
 // Replace puts p in path's place at once or not at all: temporary file, sync, rename, sync of the folder.
 func (d *Disk) Replace(path string, p []byte) error {
+	d.replace.Lock()
+	defer d.replace.Unlock()
 	tmp := path + ".tmp"
 	err := d.do("writing "+tmp, func() error {
 		f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)

@@ -63,7 +63,7 @@ func TestFaultLosesWhatWasNotSynced(t *testing.T) {
 }
 
 // Files that are synced together are safe together; one that cannot be is named, and ends the disk as any failure does.
-func TestSyncAll(t *testing.T) {
+func TestSyncTogether(t *testing.T) {
 	d := OS()
 	var files []*Append
 	for _, name := range []string{"a", "b", "c"} {
@@ -84,25 +84,63 @@ func TestSyncAll(t *testing.T) {
 	for _, some := range []int{0, 1, 2, 3} {
 		write(files[:some]...)
 		before := d.Ops()
-		if err := d.SyncAll(slices.Clone(files)...); err != nil || d.Ops() != before+some {
+		if err := d.Hold(slices.Clone(files)...).Sync(); err != nil || d.Ops() != before+some {
 			t.Errorf("%d files: %v, %d changes", some, err, d.Ops()-before)
 		}
 		for _, a := range files {
-			if a.synced != a.size {
-				t.Errorf("%d files: %s is safe up to %d of %d", some, a.path, a.synced, a.size)
+			if a.synced.Load() != a.size {
+				t.Errorf("%d files: %s is safe up to %d of %d", some, a.path, a.synced.Load(), a.size)
 			}
 		}
 	}
 	write(files...)
 	_ = files[1].f.Close()
-	err := d.SyncAll(slices.Clone(files)...)
+	err := d.Hold(slices.Clone(files)...).Sync()
 	if err == nil || !strings.Contains(err.Error(), files[1].path) || strings.Contains(err.Error(), files[0].path) {
 		t.Errorf("one file is gone: %v", err)
 	}
-	if files[0].synced == files[0].size {
+	if files[0].synced.Load() == files[0].size {
 		t.Error("a file counts as safe although the batch failed")
 	}
 	if _, again := files[2].Write([]byte("more")); again == nil {
 		t.Error("the disk goes on after a failure")
 	}
+}
+
+// What is appended after files were held is not made safe with them, and nobody waits for the disk to append it.
+func TestHeld(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a")
+	d := Faulty(5, false) // open, write, write, sync, (write fails)
+	a, err := d.OpenAppend(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = a.Write([]byte("held"))
+	h := d.Hold(a)
+	_, _ = a.Write([]byte("later"))
+	if err := h.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Write([]byte("last")); !errors.Is(err, ErrInjected) {
+		t.Fatalf("no fault: %v", err)
+	}
+	if b, _ := os.ReadFile(path); string(b) != "held" {
+		t.Errorf("file holds %q", b)
+	}
+
+	d = OS()
+	if a, err = d.OpenAppend(filepath.Join(t.TempDir(), "b")); err != nil {
+		t.Fatal(err)
+	}
+	waiting, goOn := make(chan bool), make(chan bool)
+	go func() {
+		_ = d.do("waiting", func() error { waiting <- true; <-goOn; return nil })
+		waiting <- true
+	}()
+	<-waiting
+	if _, err := a.Write([]byte("meanwhile")); err != nil {
+		t.Error(err)
+	}
+	goOn <- true
+	<-waiting
 }

@@ -100,7 +100,10 @@ func (s *Store) frame(head, body []byte) (pos uint64, err error) {
 		}
 	}
 	pos = Position(s.Number, s.length())
-	at := len(s.buf)
+	at, size := len(s.buf), 4+len(head)+len(body)
+	if cap(s.buf)-at < size { // doubled: append's small steps touch five times the memory
+		s.buf = slices.Grow(s.buf, max(at, size))
+	}
 	s.buf = append(append(append(s.buf, 0, 0, 0, 0), head...), body...)
 	be.PutUint32(s.buf[at:], crc32.Checksum(s.buf[at+4:], castagnoli))
 	return pos, nil

@@ -106,13 +106,17 @@ func Open(o Options) (*Clerk, error) {
 
 // rest is done whenever nothing is left to do: others can read what was written. Nobody waits for a recording's.
 func (c *Clerk) rest() error {
+	if c.o.Kind == evidence.Recording {
+		return nil
+	}
+	err := c.collect()
 	switch {
 	case c.o.Records == nil:
-		return nil
+		return err
 	case c.begun:
-		return c.passLines()
+		return errors.Join(err, c.passLines())
 	}
-	return c.o.Records.Flush()
+	return errors.Join(err, c.o.Records.Flush())
 }
 
 // Fresh refuses a folder that already holds the log of another run.
@@ -255,24 +259,46 @@ func (c *Clerk) Flush(now int64) {
 	c.asked++
 	c.hand(0, func() error {
 		defer c.queue.flushed.Add(1)
-		return c.flush()
+		return c.flushBehind()
 	})
 }
 
 // flush makes everything durable and writes the lines of what that acknowledges.
-func (c *Clerk) flush() error {
+func (c *Clerk) flush() error { return errors.Join(c.flushBehind(), c.collect()) }
+
+// flushBehind begins to make everything durable, which goes on behind what is handed to the log next, and writes the lines
+// of what an earlier call acknowledged. Where nothing is next, rest collects.
+func (c *Clerk) flushBehind() error {
 	if c.begun && c.out.log != nil {
 		return nil
 	}
-	sealed, err := c.log.Flush()
-	if err != nil && c.begun {
-		c.logDown(err)
+	sealed, err := c.log.FlushBehind()
+	c.covered()
+	if err == nil {
+		c.out.under, c.out.underSize = len(c.out.tasks), c.log.Size()
+		c.covered() // there was nothing to flush
+	}
+	return c.after(sealed, err)
+}
+
+// collect waits for what flushBehind began.
+func (c *Clerk) collect() error {
+	if c.begun && c.out.log != nil {
 		return nil
 	}
-	if err == nil {
-		c.covered()
+	sealed, err := c.log.Await()
+	c.covered()
+	return c.after(sealed, err)
+}
+
+// after writes the lines of what was acknowledged and, where a run goes on without its disk, notes that it does.
+func (c *Clerk) after(sealed []attack.Record, err error) error {
+	told := c.acknowledge(sealed)
+	if err != nil && c.begun {
+		c.logDown(err)
+		return told
 	}
-	return errors.Join(err, c.acknowledge(sealed))
+	return errors.Join(err, told)
 }
 
 // acknowledge writes the lines of sealed attacks and tells of them. Lines that cannot be written are written later, from
@@ -339,7 +365,7 @@ func (c *Clerk) handLines() {
 			written = seals[i].at
 			err = errors.Join(err, werr, c.log.Seal(&seals[i].record, seals[i].packets))
 			if c.log.Due(0) {
-				err = errors.Join(err, c.flush())
+				err = errors.Join(err, c.flushBehind())
 			}
 		}
 		return errors.Join(err, c.toLines(b[written:]))
@@ -366,8 +392,10 @@ func (c *Clerk) Close(shadow []byte) {
 		c.settle()
 	}
 	err := c.stop()
-	if c.begun && err != nil { // once more, as during the run
-		c.logDown(err)
+	if c.begun && (err != nil || c.out.log != nil) { // once more, as during the run
+		if err != nil {
+			c.logDown(err)
+		}
 		c.settle()
 		err = c.stop()
 	}
@@ -387,9 +415,6 @@ func (c *Clerk) stop() error {
 		return nil
 	}
 	sealed, err := c.log.Close()
-	if err == nil {
-		c.covered()
-	}
 	return errors.Join(err, c.acknowledge(sealed))
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,8 +60,9 @@ type outage struct {
 	first      error // ever
 	now        int64 // the log's clock as far as it was told, ns
 	tasks      []task
-	held       int // bytes
-	before     int // tasks that were in the log when it failed
+	held       int   // bytes
+	under      int   // tasks that the flush under way covers
+	underSize  int64 // leaves that it covers
 	lost       Unkept
 	open       bool   // lost has something to tell
 	loose      uint64 // lines that may not have reached the kernel yet
@@ -113,7 +115,10 @@ func (c *Clerk) open() {
 // logDown notes that the log takes nothing more.
 func (c *Clerk) logDown(err error) {
 	o := &c.out
-	o.log, o.before, o.tried.log = err, len(o.tasks), time.Now()
+	sealed, _ := c.log.Await() // what was under way may have reached the disk before it failed
+	c.covered()
+	_ = c.acknowledge(sealed)
+	o.log, o.tried.log = err, time.Now()
 	c.trouble(err, "sealing has stopped: %s; detection and blocking go on, and what closes is held")
 }
 
@@ -163,14 +168,15 @@ func (c *Clerk) logAgain(now bool) bool {
 	rest := o.tasks
 	o.tasks, o.held, o.log = nil, 0, nil
 	if covered {
-		for _, t := range rest[:o.before] {
+		for _, t := range rest[:o.under] {
 			if t.done != nil {
 				t.done()
 			}
 		}
-		rest = rest[o.before:]
+		rest = rest[o.under:]
 		_ = c.acknowledge(sealed)
 	}
+	o.under, o.underSize = 0, 0
 	for i := range rest {
 		rest[i].tries++
 		err := rest[i].do(c.log)
@@ -209,15 +215,20 @@ func (c *Clerk) recount(now bool) bool {
 	return o.log == nil
 }
 
-// covered lets go of what a checkpoint covers.
+// covered lets go of what the flush under way covers, once a durable checkpoint does.
 func (c *Clerk) covered() {
-	for i := range c.out.tasks {
-		if done := c.out.tasks[i].done; done != nil {
-			done()
+	o := &c.out
+	if c.log.Safe() < o.underSize {
+		return
+	}
+	for i := range o.tasks[:o.under] {
+		t := &o.tasks[i]
+		if o.held -= t.size; t.done != nil {
+			t.done()
 		}
 	}
-	clear(c.out.tasks) // or what they hold, texts of rules among it, would stay until as many came again
-	c.out.tasks, c.out.held = c.out.tasks[:0], 0
+	o.tasks = slices.Delete(o.tasks, 0, o.under)
+	o.under = 0
 }
 
 // toLines hands whole lines to the record file, or counts them as lost.

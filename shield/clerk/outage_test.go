@@ -196,6 +196,37 @@ func TestADiskThatRefusesForAWhile(t *testing.T) {
 // Every change of the disk fails in turn, lost with all that was not synced, or landed all the same: nothing that was
 // acknowledged is lost, nothing is sealed twice, and the run goes on.
 func TestEveryWriteFailingInARun(t *testing.T) {
+	atOnce := func(c *Clerk, id uint64) {
+		c.Seal(closed(id+1), []byte("packets"))
+		c.Event(evidence.CodeDecision, noon+int64(id+1)*1e6, []byte("{}"), []byte("whom"))
+		c.Totals(evidence.Ledger{Received: id, Inspected: id}, noon+int64(id)*1e6)
+		c.Flush(noon + int64(id)*1e9)
+		if id%4 == 3 {
+			c.Save([]byte("{}"), nil, noon+int64(id)*1e6)
+		}
+		c.Halt()
+		c.queue.begin()
+	}
+	behind := func(c *Clerk, id uint64) { // more is handed over while a flush is under way
+		if c.queue.running {
+			c.Halt()
+		}
+		c.sealLater(*closed(id + 1), []byte("packets"))
+		c.Event(evidence.CodeDecision, noon+int64(id+1)*1e6, []byte("{}"), []byte("whom"))
+		c.Totals(evidence.Ledger{Received: id, Inspected: id}, noon+int64(id)*1e6)
+		if id%2 == 1 {
+			c.queue.fail(c.flushBehind())
+		}
+		if id%5 == 4 {
+			c.Save([]byte("{}"), nil, noon+int64(id)*1e6)
+		}
+	}
+	for name, round := range map[string]func(*Clerk, uint64){"at once": atOnce, "behind": behind} {
+		t.Run(name, func(t *testing.T) { everyWriteFailing(t, round) })
+	}
+}
+
+func everyWriteFailing(t *testing.T, round func(c *Clerk, id uint64)) {
 	step := 1
 	if testing.Short() {
 		step = 41
@@ -215,15 +246,7 @@ func TestEveryWriteFailingInARun(t *testing.T) {
 			c.Begin()
 			var acked []attack.Record
 			for id := range uint64(12) {
-				c.Seal(closed(id+1), []byte("packets"))
-				c.Event(evidence.CodeDecision, noon+int64(id+1)*1e6, []byte("{}"), []byte("whom"))
-				c.Totals(evidence.Ledger{Received: id, Inspected: id}, noon+int64(id)*1e6)
-				c.Flush(noon + int64(id)*1e9)
-				if id%4 == 3 {
-					c.Save([]byte("{}"), nil, noon+int64(id)*1e6)
-				}
-				c.Halt()
-				c.queue.begin()
+				round(c, id)
 				sealed, err := c.Done()
 				if err != nil {
 					t.Fatalf("change %d, landed %v: %v", n, landed, err)
