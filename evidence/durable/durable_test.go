@@ -1,11 +1,13 @@
 package durable
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -143,4 +145,22 @@ func TestHeld(t *testing.T) {
 	}
 	goOn <- true
 	<-waiting
+}
+
+// Several that replace one file at the same moment all succeed, and one of them is there whole.
+func TestReplaceBesideEachOther(t *testing.T) {
+	d, path := OS(), filepath.Join(t.TempDir(), "a")
+	var all sync.WaitGroup
+	for i := range 40 {
+		all.Go(func() {
+			if err := d.Replace(path, bytes.Repeat([]byte{byte('a' + i%26)}, 50_000)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	b, err := os.ReadFile(path)
+	if err != nil || len(b) != 50_000 || len(bytes.Trim(b, string(b[:1]))) > 0 {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
 }

@@ -212,7 +212,16 @@ func TestEveryWriteFailingInARun(t *testing.T) {
 			c.Halt()
 		}
 		c.sealLater(*closed(id + 1), []byte("packets"))
-		c.Event(evidence.CodeDecision, noon+int64(id+1)*1e6, []byte("{}"), []byte("whom"))
+		at, size := noon+int64(id+1)*1e6, int64(0)
+		c.queue.fail(c.toLog(task{at: at, do: func(l *evidence.Log) error {
+			err := l.Event(evidence.CodeDecision, at, -1, []byte("{}"), []byte("whom"))
+			size = l.Size()
+			return err
+		}, done: func() {
+			if h, err := evidence.ReadHead(filepath.Join(c.o.Dir, "evidence")); err != nil || h.Checkpoint.Size < size {
+				t.Errorf("an event is said to be durable under %d leaves, signed are %d, %v", size, h.Checkpoint.Size, err)
+			}
+		}}))
 		c.Totals(evidence.Ledger{Received: id, Inspected: id}, noon+int64(id)*1e6)
 		if id%2 == 1 {
 			c.queue.fail(c.flushBehind())
@@ -408,4 +417,28 @@ func TestNothingIsHeldOnceItIsCovered(t *testing.T) {
 		}
 	}
 	d.Close(nil)
+}
+
+// What a flush under way has made durable is told of when the log stops for another reason, and when nothing else comes.
+func TestWhatIsUnderWayIsTold(t *testing.T) {
+	for _, stops := range []bool{false, true} {
+		d := atWork(t, t.TempDir(), durable.Slow(func() {}), time.Hour)
+		d.Begin()
+		if stops {
+			d.Halt()
+			d.sealLater(*closed(1), nil)
+			if err := d.flushBehind(); err != nil {
+				t.Fatal(err)
+			}
+			d.logDown(syscall.EIO)
+		} else {
+			d.Seal(closed(1), nil)
+			d.Flush(noon + 1e9)
+			d.Halt()
+		}
+		if sealed, err := d.Done(); err != nil || len(sealed) != 1 || len(d.out.tasks) != 0 {
+			t.Errorf("stops %v: told of %d, %d tasks are held, %v", stops, len(sealed), len(d.out.tasks), err)
+		}
+		d.Close(nil)
+	}
 }
