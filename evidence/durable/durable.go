@@ -196,11 +196,12 @@ func syncFolder(dir string) error {
 
 // Append is a file that only grows. One owner.
 type Append struct {
-	d      *Disk
-	f      *os.File
-	path   string
-	size   int64
-	synced atomic.Int64 // so much is safe
+	d       *Disk
+	f       *os.File
+	path    string
+	size    int64
+	synced  atomic.Int64 // so much is safe
+	dropped int64        // before it nothing need stay in memory
 }
 
 // OpenAppend opens or makes a file for appending, for its owner's eyes only; a new one's folder is synced.
@@ -221,7 +222,7 @@ func (d *Disk) openAppend(path string, mode os.FileMode) (*Append, error) {
 		if err != nil {
 			return err
 		}
-		a.f, a.size = f, info.Size()
+		a.f, a.size, a.dropped = f, info.Size(), info.Size()
 		a.synced.Store(a.size)
 		if missing != nil {
 			return syncFolder(filepath.Dir(path))

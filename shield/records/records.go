@@ -17,7 +17,10 @@ import (
 	"github.com/dejpha/dejpha/evidence/durable"
 )
 
-const eveBuffer = 1 << 20
+const (
+	eveBuffer = 1 << 20
+	cached    = 64 << 20 // of the file's end stays in memory, for those who follow it
+)
 
 // File is eve.json of a run: whole lines, buffered, at its end. Owner: the merge point.
 type File struct {
@@ -51,6 +54,7 @@ func (r *File) Remove(path string) error { return said(r.disk.Remove(path)) }
 // Write takes whole lines.
 func (r *File) Write(line []byte) (int, error) {
 	n, err := r.w.Write(line)
+	r.file.Drop(cached)
 	return n, said(err)
 }
 
