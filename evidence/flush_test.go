@@ -8,21 +8,26 @@ import (
 
 	"github.com/dejpha/dejpha/attack"
 	"github.com/dejpha/dejpha/evidence/durable"
+	"github.com/dejpha/dejpha/evidence/segment"
 )
+
+// manyFiles are limits of entries, private parts, packets and texts: of one of them a new file is begun every few attacks.
+var manyFiles = map[string][4]int64{"none": {many, many, many, many}, "entries": {1500, many, many, many},
+	"private": {many, 1500, many, many}, "packets": {many, many, 150, many}, "words": {many, many, many, 60}}
+
+const many = int64(segment.FileBytes)
 
 // Flushes behind what is sealed next tell of every attack once, in order, wherever new files are begun meanwhile; what
 // they tell of lies under the checkpoint.
 func TestFlushBehind(t *testing.T) {
 	for name, disk := range map[string]*durable.Disk{"beside": durable.OS(), "one after the other": durable.Slow(func() {})} {
-		for _, limit := range []int64{0, 1500} {
+		for what, limits := range manyFiles {
 			dir := filepath.Join(t.TempDir(), "e")
 			l, err := Open(dir, options(Live, disk))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if limit > 0 {
-				l.entries.Limit, l.private.Limit, l.packets.Limit = limit, limit, limit
-			}
+			l.entries.Limit, l.private.Limit, l.packets.Limit, l.words.Limit = limits[0], limits[1], limits[2], limits[3]
 			flush := func(l *Log) ([]attack.Record, error) {
 				done, err := l.FlushBehind()
 				for i := range done {
@@ -41,7 +46,7 @@ func TestFlushBehind(t *testing.T) {
 			}
 			have, err := Records(dir, 0)
 			if err != nil || len(have) != 103 || !reflect.DeepEqual(have, acked) {
-				t.Errorf("%s, limit %d: told of %d, %d are in the log, %v", name, limit, len(acked), len(have), err)
+				t.Errorf("%s, %s: told of %d, %d are in the log, %v", name, what, len(acked), len(have), err)
 			}
 			whole(t, dir)
 		}

@@ -551,7 +551,7 @@ func (l *Log) append(b []byte) error {
 		return l.keep(fmt.Errorf("leaf of %d bytes", len(b)))
 	}
 	if l.entries.Full() { // the old file is synced when the new one begins: what its leaves hide must be safe by then
-		l.beforeRoll(l.entries)
+		l.await()
 		if l.keep(l.syncAll()) != nil {
 			return l.err
 		}

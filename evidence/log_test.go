@@ -40,7 +40,7 @@ func record(i int) attack.Record {
 		Risk: attack.Real, Side: attack.Outside, Outcome: attack.Observed, Result: attack.Unknown, Incident: uint64(i + 1),
 		Origin: attack.Origin{IP: fmt.Sprintf("192.0.2.%d", i%250), Proven: true, Count: 1}, Target: attack.Target{Group: "10.0.0.0/24", IPs: []string{"10.0.0.1"}, Ports: []uint16{80}, Count: 1, Proto: 6},
 		FirstSeen: at - 9e9, LastSeen: at - 5e9, ClosedAt: at, OpenedAt: at - 9e9, Observations: 3, Flows: 1, Packets: 9, Bytes: 900,
-		Alerts: []attack.AlertCount{{SID: 7, GID: 1, Rev: 2, Msg: "m", Count: 3}}, Evidence: attack.Evidence{Leaf: -1}}
+		Alerts: []attack.AlertCount{{SID: 7, GID: 1, Rev: 2, Msg: fmt.Sprintf("message %d", i%9), Count: 3}}, Evidence: attack.Evidence{Leaf: -1}}
 	r.Retell()
 	return r
 }

@@ -51,6 +51,7 @@ func (l *Log) word(text string) (uint64, bool) {
 	if ok || text == "" || len(text) > wordMax || len(l.wordAt) >= wordsMax {
 		return at, ok
 	}
+	l.beforeRoll(l.words)
 	at, err := l.words.Entry([]byte(text))
 	if l.keep(err) != nil {
 		return 0, false
