@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"crypto/sha256"
-	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -49,11 +48,25 @@ func nodeHash(left, right *tlog.Hash) tlog.Hash {
 // emit gets every hash that a tile file takes, of height 8*level; those of one level in their order.
 type emit func(level int, h tlog.Hash)
 
-// add appends a leaf's hash and hashes every node that it completes.
+// add appends a leaf's hash and hashes every node that it completes; none is owed before it.
 func (t *tree) add(h tlog.Hash, to emit) {
 	t.size++
-	t.push(h, to)
-	t.settle(to)
+	height := 0
+	to(0, h)
+	for n := len(t.stack); n > 0 && t.stack[n-1].height == height; n-- {
+		h = nodeHash(&t.stack[n-1].hash, &h)
+		height++
+		t.stack = t.stack[:n-1]
+		toLevel(height, h, to)
+	}
+	t.stack = append(t.stack, subtree{height, h})
+}
+
+// toLevel emits a node's hash if a tile file takes it.
+func toLevel(height int, h tlog.Hash, to emit) {
+	if height%8 == 0 && height/8 < tileLevels {
+		to(height/8, h)
+	}
 }
 
 // push appends the hash of a leaf that size counts already; what nodes it completes is owed.
@@ -62,15 +75,22 @@ func (t *tree) push(h tlog.Hash, to emit) {
 	t.stack = append(t.stack, subtree{0, h})
 }
 
-// owed is what the oldest node owed is the hash of, if there is one. Heights fall before it, so that its left side
-// begins where a node of its height may.
-func (t *tree) owed() (b nodeBytes, ok bool) {
+// owes looks for the oldest node owed. Heights fall before it, so that its left side begins where a node of its height may.
+func (t *tree) owes() bool {
 	for ; t.settled+1 < len(t.stack); t.settled++ {
-		if left, right := &t.stack[t.settled], &t.stack[t.settled+1]; left.height == right.height {
-			return node(&left.hash, &right.hash), true
+		if t.stack[t.settled].height == t.stack[t.settled+1].height {
+			return true
 		}
 	}
-	return b, false
+	return false
+}
+
+// owed is what the oldest node owed is the hash of, if there is one.
+func (t *tree) owed() (b nodeBytes, ok bool) {
+	if !t.owes() {
+		return b, false
+	}
+	return node(&t.stack[t.settled].hash, &t.stack[t.settled+1].hash), true
 }
 
 // pay takes the hash of the oldest node owed.
@@ -78,17 +98,15 @@ func (t *tree) pay(h tlog.Hash, to emit) {
 	at := t.settled
 	height := t.stack[at].height + 1
 	t.stack[at] = subtree{height, h}
-	t.stack = slices.Delete(t.stack, at+1, at+2)
+	t.stack = append(t.stack[:at+1], t.stack[at+2:]...)
 	t.settled = max(0, at-1)
-	if height%8 == 0 && height/8 < tileLevels {
-		to(height/8, h)
-	}
+	toLevel(height, h, to)
 }
 
 // settle hashes every node owed.
 func (t *tree) settle(to emit) {
-	for b, ok := t.owed(); ok; b, ok = t.owed() {
-		t.pay(sha256.Sum256(b[:]), to)
+	for t.owes() {
+		t.pay(nodeHash(&t.stack[t.settled].hash, &t.stack[t.settled+1].hash), to)
 	}
 }
 
