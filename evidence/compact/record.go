@@ -84,7 +84,8 @@ func Append(dst []byte, r *attack.Record, ref func(string) (uint64, bool)) ([]by
 	}
 	o, t := &r.Origin, &r.Target
 	unit, first := int64(1000), byte(0)
-	if r.FirstSeen%1000 != 0 || r.LastSeen%1000 != 0 || r.ClosedAt%1000 != 0 || r.OpenedAt%1000 != 0 {
+	if r.FirstSeen%1000 != 0 || r.LastSeen%1000 != 0 || r.ClosedAt%1000 != 0 || r.OpenedAt%1000 != 0 ||
+		apart(r.LastSeen, r.FirstSeen) || apart(r.OpenedAt, r.FirstSeen) || apart(r.ClosedAt, r.LastSeen) {
 		unit, first = 1, hasNanos
 	}
 	set := func(to *byte, flag byte, yes bool) {
@@ -139,6 +140,9 @@ func Append(dst []byte, r *attack.Record, ref func(string) (uint64, bool)) ([]by
 	}
 	return append(dst, packets...), nil
 }
+
+// apart says whether two times lie so far from each other that their difference wraps around: it is whole in ns alone.
+func apart(a, b int64) bool { return (a-b < 0) != (a < b) }
 
 // originOf is the kind of an origin and its name.
 func originOf(o *attack.Origin) (kind byte, name string) {
