@@ -2,6 +2,7 @@ package durable
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -42,8 +43,10 @@ func resident(t *testing.T, path string) (n int) {
 func TestDrop(t *testing.T) {
 	dir := t.TempDir()
 	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil || fs.Type == unix.TMPFS_MAGIC {
-		t.Skip("files here are in memory alone", err)
+	if err := unix.Statfs(dir, &fs); err != nil {
+		t.Fatal(err)
+	} else if fs.Type == unix.TMPFS_MAGIC {
+		t.Skip("files here are in memory alone")
 	}
 	const size, keep = 48 << 20, 4 << 20
 	chunk := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
@@ -52,8 +55,14 @@ func TestDrop(t *testing.T) {
 		t.Fatal(err)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil || f.Sync() != nil || unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) != nil || f.Close() != nil || resident(t, path) > 0 {
-		t.Skip("the file system here keeps in memory what it is told not to", err)
+	if err == nil {
+		err = errors.Join(f.Sync(), unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED), f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resident(t, path) > 0 {
+		t.Skip("the file system here keeps in memory what it is told not to")
 	}
 	path = filepath.Join(dir, "a")
 	a, err := OS().OpenAppend(path)
